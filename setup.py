@@ -1,0 +1,5 @@
+"""Kept for tools that call it; everything is in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
