@@ -357,6 +357,7 @@ class SelectorLoop:
         self.turns += 1
         # What runs in this turn is settled before the first callback can add to it.
         soon = len(self._soon)
+        from_threads = min(len(self._from_threads), MAX_THREAD_CALLS_PER_TURN)
         if self._heap and self._heap[0][0] <= now:
             self._collect_due(now)
         if events:
@@ -365,8 +366,8 @@ class SelectorLoop:
             self._call(self._due, len(self._due))
         if soon:
             self._call(self._soon, soon)
-        if self._from_threads:
-            self._call(self._from_threads, MAX_THREAD_CALLS_PER_TURN)
+        if from_threads:
+            self._call(self._from_threads, from_threads)
 
     def _apply_changes(self) -> None:
         """Tell epoll what the watches want now. Runs no callback."""
@@ -490,8 +491,8 @@ class SelectorLoop:
         self.watch(fd, on_failure).set(on_readable, None)
 
     def _on_wake_up(self) -> None:
-        # The flag falls after the read and before the queue's length is taken: a thread
-        # that saw it up has its call in the queue already, any other writes again.
+        # The flag falls after the read: a thread that saw it up has queued its call, and no
+        # poll waits while calls are queued; a thread that sees it down writes again.
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._wake_fd)
         self._awake = False
