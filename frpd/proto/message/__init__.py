@@ -1,1 +1,1 @@
-"""TODO."""
+"""The control messages of frp: their shapes and their bytes."""
