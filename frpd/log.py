@@ -1,0 +1,348 @@
+"""Logging in frp's line format, to stdout or to a file that rotates at midnight.
+
+    2018/06/01 12:00:00 [I] [service.py:130] [runid] [proxy] text
+
+The room knows nothing of connections: callers hand it short prefixes. What peers send (host names,
+proxy names) may end up in a line, so every control character is escaped before it is written: one
+call, one line. Bytes go straight to the descriptor, so a line is out when the call returns, in a
+pipe as on a terminal, and a reader that went away costs the line and nothing else.
+
+Source: the format of frp up to 0.54 (a console and a file logger of beego).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import stat
+import sys
+import time
+from typing import Final
+
+from frpd.clock import unix_now
+from frpd.errors import ConfigError
+
+TRACE: Final = 5
+_LEVELS: Final = {
+    "trace": TRACE,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+# First level that carries the mark, highest first; with the terminal colour that frp gave it.
+_MARKS: Final = (
+    (logging.ERROR, "E", "\x1b[1;31m"),
+    (logging.WARNING, "W", "\x1b[1;33m"),
+    (logging.INFO, "I", "\x1b[1;34m"),
+    (logging.DEBUG, "D", "\x1b[1;34m"),
+    (0, "T", "\x1b[1;34m"),
+)
+_RESET: Final = "\x1b[0m"
+# C0, DEL, C1, line and paragraph separators, and the marks that reorder what a terminal shows.
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_FILE_MODE: Final = 0o640
+_ROTATED_MODE: Final = 0o440  # as frp leaves them: history is not written to
+
+
+class PrefixLogger:
+    """A logger that puts ``[a] [b] `` ahead of each text. Cheap to make, safe in any thread.
+
+    Texts are %-formats and their arguments are rendered only when the level is on.
+    """
+
+    __slots__ = ("_extra", "_logger", "_prefix")
+
+    def __init__(self, logger: logging.Logger, prefix: str = "") -> None:
+        self._logger = logger
+        self._prefix = prefix
+        self._extra = {"prefix": prefix}
+
+    def prefixed(self, *names: str) -> PrefixLogger:
+        """Return a logger with these names added, each in its own brackets."""
+        return PrefixLogger(self._logger, self._prefix + "".join(f"[{name}] " for name in names))
+
+    def enabled(self, level: int) -> bool:
+        """Tell whether a line of this level would be written, to spare costly arguments."""
+        return self._logger.isEnabledFor(level)
+
+    def trace(self, text: str, *args: object) -> None:
+        """Log what only a developer wants to see."""
+        if self._logger.isEnabledFor(TRACE):
+            self._logger.log(TRACE, text, *args, stacklevel=2, extra=self._extra)
+
+    def debug(self, text: str, *args: object) -> None:
+        """Log a step that explains a behaviour."""
+        if self._logger.isEnabledFor(logging.DEBUG):
+            self._logger.log(logging.DEBUG, text, *args, stacklevel=2, extra=self._extra)
+
+    def info(self, text: str, *args: object) -> None:
+        """Log a fact of normal operation."""
+        if self._logger.isEnabledFor(logging.INFO):
+            self._logger.log(logging.INFO, text, *args, stacklevel=2, extra=self._extra)
+
+    def warning(self, text: str, *args: object) -> None:
+        """Log what an operator should look at."""
+        if self._logger.isEnabledFor(logging.WARNING):
+            self._logger.log(logging.WARNING, text, *args, stacklevel=2, extra=self._extra)
+
+    def error(self, text: str, *args: object) -> None:
+        """Log what did not work."""
+        if self._logger.isEnabledFor(logging.ERROR):
+            self._logger.log(logging.ERROR, text, *args, stacklevel=2, extra=self._extra)
+
+    def exception(self, text: str, *args: object) -> None:
+        """Log an unexpected error with the traceback of the exception being handled."""
+        if self._logger.isEnabledFor(logging.ERROR):
+            self._logger.log(
+                logging.ERROR, text, *args, exc_info=True, stacklevel=2, extra=self._extra
+            )
+
+
+def get_logger(name: str) -> PrefixLogger:
+    """Return the logger of a module (give ``__name__``), without a prefix."""
+    return PrefixLogger(logging.getLogger(name))
+
+
+def escape(text: str) -> str:
+    """Return ``text`` with everything that could forge or hide a line written as an escape."""
+    return _UNSAFE.sub(lambda m: m.group().encode("unicode_escape").decode("ascii"), text)
+
+
+class _LineFormatter(logging.Formatter):
+    """One record to one line (and one indented line per line of a traceback)."""
+
+    def __init__(self, *, color: bool) -> None:
+        super().__init__()
+        self._color = color
+        self._second = -1
+        self._second_text = ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        mark, color = next((m, c) for level, m, c in _MARKS if record.levelno >= level)
+        prefix = getattr(record, "prefix", "")
+        text = escape(f"{prefix}{_message(record)}")
+        text = f"[{mark}] [{record.filename}:{record.lineno}] {text}"
+        if self._color:
+            text = f"{color}{text}{_RESET}"
+        lines = [f"{self._stamp(record.created)} {text}"]
+        if record.exc_info:
+            # The bar keeps a line break inside an exception's text from starting a forged line.
+            traceback = self.formatException(record.exc_info)
+            lines += [f"  | {escape(line)}" for line in traceback.splitlines()]
+        return "\n".join(lines) + "\n"
+
+    def _stamp(self, created: float) -> str:
+        second = int(created)
+        if second != self._second:
+            self._second_text = time.strftime("%Y/%m/%d %H:%M:%S", time.localtime(second))
+            self._second = second
+        return self._second_text
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError) as exc:
+        return f"{record.msg} {record.args!r} (bad log format: {exc})"
+
+
+class _DescriptorHandler(logging.Handler):
+    """Writes whole lines to a file descriptor; what cannot be written is counted and dropped.
+
+    Args:
+        fd: where to write; None drops everything (a daemon started with stdout closed, whose
+            descriptor 1 may by now be somebody's socket).
+        color: wrap lines in terminal colours.
+    """
+
+    def __init__(self, fd: int | None, *, color: bool = False) -> None:
+        super().__init__()
+        self.setFormatter(_LineFormatter(color=color))
+        self._fd = fd
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        data = self.format(record).encode("utf-8", "backslashreplace")
+        if self._lost:
+            data = self._loss_note(record) + data
+        try:
+            self._write(data)
+        except OSError as exc:
+            self._lost += 1
+            self.report_failure(exc)
+        else:
+            self._lost = 0
+
+    def _loss_note(self, after: logging.LogRecord) -> bytes:
+        text = f"{self._lost} log lines before this one could not be written"
+        note = logging.LogRecord(after.name, logging.WARNING, __file__, 0, text, None, None)
+        return self.format(note).encode("utf-8")
+
+    def report_failure(self, exc: OSError) -> None:
+        """Tell somebody, where there is anybody to tell."""
+
+    def _write(self, data: bytes) -> None:
+        if self._fd is None:
+            return
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+
+class _FileHandler(_DescriptorHandler):
+    """Appends to a file; at local midnight the day's file gets its date and a new one begins.
+
+    Also begins anew when somebody else moved or removed the file (logrotate), seen within a second.
+    """
+
+    def __init__(self, path: str, max_days: int) -> None:
+        self._path = os.path.abspath(path)
+        self._max_days = max_days
+        super().__init__(_open_append(self._path))
+        info = os.fstat(self._descriptor)
+        self._regular = stat.S_ISREG(info.st_mode)
+        # A file that a stopped daemon left yesterday is yesterday's.
+        self._day = _local_day(info.st_mtime if info.st_size else unix_now())
+        self._checked = 0
+
+    @property
+    def _descriptor(self) -> int:
+        assert self._fd is not None
+        return self._fd
+
+    def emit(self, record: logging.LogRecord) -> None:
+        second = int(record.created)
+        if second != self._checked and self._regular:
+            self._checked = second
+            # A folder that cannot be written to is no reason to lose the line: keep the open file.
+            with contextlib.suppress(OSError):
+                self._follow(record.created)
+        super().emit(record)
+
+    def _follow(self, now: float) -> None:
+        """Move on to a new file at a new day, and when the path no longer leads to ours."""
+        day = _local_day(now)
+        if day != self._day:
+            finished, self._day = self._day, day
+            target = _free_name(self._path, finished)
+            os.rename(self._path, target)
+            os.chmod(target, _ROTATED_MODE)
+            remove_old(self._path, today=day, max_days=self._max_days)
+        elif self._is_ours():
+            return
+        new = _open_append(self._path)
+        os.close(self._descriptor)
+        self._fd = new
+
+    def _is_ours(self) -> bool:
+        try:
+            there = os.stat(self._path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
+    def report_failure(self, exc: OSError) -> None:
+        """Tell stderr once per trouble: it is another file or the service manager's journal."""
+        if self._lost == 1 and sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"cannot write to log file {self._path}: {exc.strerror}\n")
+                sys.stderr.flush()
+
+    def close(self) -> None:
+        super().close()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _open_append(path: str) -> int:
+    # O_NONBLOCK: a fifo without a reader must be an error, not a wait; files do not care.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    return os.open(path, flags, _FILE_MODE)
+
+
+def _local_day(when: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(when))
+
+
+def _name_parts(path: str) -> tuple[str, str]:
+    stem, suffix = os.path.splitext(path)
+    return stem, suffix or ".log"
+
+
+def _free_name(path: str, day: str) -> str:
+    """Return ``stem.DAY.suffix``, or ``stem.DAY.001.suffix`` and on where that is taken."""
+    stem, suffix = _name_parts(path)
+    target = f"{stem}.{day}{suffix}"
+    number = 0
+    while os.path.lexists(target):
+        number += 1
+        target = f"{stem}.{day}.{number:03d}{suffix}"
+    return target
+
+
+def remove_old(path: str, *, today: str, max_days: int) -> None:
+    """Delete the rotated files of ``path`` that are more than ``max_days`` days older than today.
+
+    Goes by the date in the name and touches only names that rotation itself makes, where frp
+    deleted whatever began and ended alike in the whole folder tree. 0 or less keeps all.
+    """
+    if max_days <= 0:
+        return
+    stem, suffix = _name_parts(os.path.basename(path))
+    ours = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)(?:\.\d{{3,}})?{re.escape(suffix)}")
+    oldest = time.mktime(time.strptime(today, "%Y-%m-%d")) - max_days * 86400
+    # Noon of the day in question is right on days of 23 and 25 hours too.
+    limit = _local_day(oldest + 43200)
+    folder = os.path.dirname(path)
+    for name in os.listdir(folder):
+        match = ours.fullmatch(name)
+        if match and match.group(1) < limit:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
+def setup(*, target: str, level: str, max_days: int, color: bool) -> None:
+    """Direct all log lines to ``target``; call before anything is bound, and again to change it.
+
+    Args:
+        target: "console" (or empty) for stdout, else the path of a file.
+        level: trace, debug, info, warn or error; any other text means warn, as in frp.
+        max_days: how many days of rotated files to keep; 0 or less keeps all.
+        color: allow colours; they are used only when stdout is a terminal.
+
+    Raises:
+        ConfigError: the file cannot be opened.
+    """
+    handler: logging.Handler
+    if target in {"", "console"}:
+        handler = _console_handler(color=color)
+    else:
+        try:
+            handler = _FileHandler(target, max_days)
+        except OSError as exc:
+            reason = exc.strerror or str(exc)
+            raise ConfigError(f"cannot open log file {target}: {reason}", key="log_file") from exc
+        except ValueError as exc:  # a path with a NUL
+            raise ConfigError(f"cannot open log file {target!r}: {exc}", key="log_file") from exc
+    close()
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("frpd").setLevel(_LEVELS.get(level, logging.WARNING))
+
+
+def close() -> None:
+    """Take back what :func:`setup` did; until the next one only warnings appear, on stderr."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, _DescriptorHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _console_handler(*, color: bool) -> _DescriptorHandler:
+    if sys.stdout is None:
+        return _DescriptorHandler(None)
+    sys.stdout.flush()
+    return _DescriptorHandler(sys.stdout.fileno(), color=color and sys.stdout.isatty())
