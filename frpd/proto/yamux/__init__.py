@@ -1,1 +1,5 @@
-"""TODO."""
+"""Yamux, frp's stream multiplexer, sans-IO: many byte streams over one connection.
+
+The wire format is hashicorp's yamux specification; reactions to illegal input
+are those of the library that frp ships (recorded, see docs/protocol.md).
+"""
