@@ -184,11 +184,13 @@ class SelectorLoop:
         self.turns = 0
         self.lag_seconds = 0.0
         self.worst_lag_seconds = 0.0
-        self._now = self.clock.now()
+        self._read_clock = self.clock.now
+        self._now = self._read_clock()
         self._running = False
         self._stopping = False
         self._closed = False
         self._epoll = select.epoll()
+        self._poll = self._epoll.poll
         self._watches: dict[int, Watch] = {}
         self._changes: list[Watch] = []
         self._soon: _Calls = deque()
@@ -352,8 +354,8 @@ class SelectorLoop:
     def _turn(self, limit: float | None) -> None:
         if self._changes:
             self._apply_changes()
-        events = self._epoll.poll(self._poll_seconds(limit), MAX_EVENTS_PER_TURN)
-        self._now = now = self.clock.now()
+        events = self._poll(self._poll_seconds(limit), MAX_EVENTS_PER_TURN)
+        self._now = now = self._read_clock()
         self.turns += 1
         # What runs in this turn is settled before the first callback can add to it.
         soon = len(self._soon)
@@ -399,7 +401,7 @@ class SelectorLoop:
 
     def _poll_seconds(self, limit: float | None) -> float | None:
         """Return how long epoll may wait; it rounds up, so a timer is never early."""
-        now = self.clock.now()
+        now = self._read_clock()
         self.lag_seconds = lag = now - self._now
         if lag > self.worst_lag_seconds:  # noqa: PLR1730 - no call in every turn
             self.worst_lag_seconds = lag
