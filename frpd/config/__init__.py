@@ -1,1 +1,1 @@
-"""TODO."""
+"""Configuration: ini files and flags in, frozen dataclasses out. Knows no sockets."""

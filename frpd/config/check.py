@@ -1,0 +1,82 @@
+"""Rules that span keys, and defaults that come from another key. Nothing else knows two keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from frpd.config.ini import Dialect
+from frpd.config.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from frpd.config.reader import SectionReader
+
+Values = dict[str, Any]
+
+
+def check_server(values: Values, reader: SectionReader) -> None:
+    """Complete [common] of frps."""
+    for key in ("proxy_bind_addr", "dashboard_addr"):
+        values[key] = values[key] or values["bind_addr"]
+    if not values["dashboard_user"] and not values["dashboard_pwd"]:
+        reader.warn("dashboard_user", "an open dashboard is not offered; using admin/admin")
+        values["dashboard_user"], values["dashboard_pwd"] = "admin", Secret("admin")
+    values["subdomain_host"] = values["subdomain_host"].strip().lower()
+    values["heartbeat_timeout_set"] = reader.present("heartbeat_timeout")
+    if values["vhost_http_timeout"] <= 0:
+        values["vhost_http_timeout"] = 60
+    if values["tls_trusted_ca_file"]:
+        values["tls_only"] = True
+    if values["dashboard_tls_mode"]:
+        for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
+            if not values[key]:
+                reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:
+    """Complete [common] of frpc."""
+    explicit = reader.dialect is Dialect.OLD and reader.present("http_proxy")
+    if not values["http_proxy"] and not explicit:
+        values["http_proxy"] = Secret(environ.get("http_proxy", ""))
+    interval, timeout = values["heartbeat_interval"], values["heartbeat_timeout"]
+    if reader.dialect is Dialect.OLD and interval <= 0:
+        reader.error("heartbeat_interval", f"{interval} cannot be used; accepted: 1 or more")
+    elif 0 < timeout < interval:
+        message = f"{timeout} is below heartbeat_interval; accepted: {interval} or more"
+        reader.error("heartbeat_timeout", message)
+
+
+def check_proxy(values: Values, reader: SectionReader, proxy_type: str) -> None:
+    """Rules for a proxy of any type, then those of its type."""
+    if not values["local_port"] and not values["plugin"]:
+        what = "0 is no port" if reader.present("local_port") else "missing"
+        reader.error("local_port", f"{what}; accepted: 1 to 65535, or a plugin that serves")
+    if values["health_check_type"] == "http" and not values["health_check_url"]:
+        reader.error("health_check_url", "missing; health_check_type = http needs a path here")
+    if proxy_type in ("tcp", "udp"):
+        _check_remote_port(reader)
+    elif proxy_type in ("http", "https", "tcpmux"):
+        _check_domains(values, reader)
+    if proxy_type == "tcpmux" and not values["multiplexer"]:
+        reader.error("multiplexer", "missing; accepted: httpconnect")
+
+
+def _check_remote_port(reader: SectionReader) -> None:
+    if reader.dialect is Dialect.OLD and not reader.present("remote_port"):
+        reader.error("remote_port", "missing; accepted: a port, or 0 to let frps pick one")
+
+
+def _check_domains(values: Values, reader: SectionReader) -> None:
+    if not values["custom_domains"] and not values["subdomain"]:
+        reader.error("custom_domains", "missing; custom_domains or subdomain must be set")
+
+
+def check_visitor(values: Values, reader: SectionReader, visitor_type: str) -> None:
+    """Rules for a visitor."""
+    if not values["server_name"]:
+        reader.error("server_name", "missing; it names the proxy to visit, without its user")
+    port = values["bind_port"]
+    if port == 0 or (port < 0 and (visitor_type == "sudp" or reader.dialect is Dialect.OLD)):
+        what = f"{port} is no port" if reader.present("bind_port") else "missing"
+        reader.error("bind_port", f"{what}; accepted: 1 to 65535")

@@ -1,0 +1,457 @@
+"""THE table of configuration keys: one row, one key. Everything else is derived from it.
+
+Parsing, defaults, checks of single values, unknown-key hints, the shipped sample files and the
+reference page all read these rows; a test holds the dataclasses against them. A new key is a new
+row here and an attribute there. Long because it is a table; the code is in kinds.py and reader.py.
+
+Columns: key, kind, default, first frp version (SEED: 0.21 or older, OWN: not in frp), sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from frpd.config.kinds import NO_LIMIT, OWN, SEED, Field, Kind, State
+from frpd.config.params import NO_PARAMS
+from frpd.config.ports import NO_PORTS
+from frpd.config.secret import NO_SECRET, Secret
+
+STR, ADDR, SECRET, BOOL, INT, FLOAT = (
+    Kind.STR, Kind.ADDR, Kind.SECRET, Kind.BOOL, Kind.INT, Kind.FLOAT,
+)  # fmt: skip
+PORT, LIST, DOMAINS, PORTS, BANDWIDTH, MAP = (
+    Kind.PORT, Kind.LIST, Kind.DOMAINS, Kind.PORTS, Kind.BANDWIDTH, Kind.MAP,
+)  # fmt: skip
+PLANNED, IGNORED = State.PLANNED, State.IGNORED
+
+Rows = tuple[Field, ...]
+
+# fmt: off
+_LOG: Rows = (
+    Field("log_file", STR, "console", SEED,
+          "Where the log goes: console, or the path of a file.", sample="/var/log/frpd/frp.log"),
+    Field("log_level", STR, "info", SEED, "The least serious lines that are logged.",
+          choices=("trace", "debug", "info", "warn", "error"), fallback="warn"),
+    Field("log_max_days", INT, 3, SEED, "Days to keep rotated log files."),
+    Field("disable_log_color", BOOL, False, "0.29", "Log to the console without colours.",
+          state=PLANNED),
+)
+
+_QUIC: Rows = (
+    Field("quic_keepalive_period", INT, 10, "0.46", "Seconds between QUIC keep-alives.",
+          state=PLANNED, low=0),
+    Field("quic_max_idle_timeout", INT, 30, "0.46",
+          "Seconds after which a silent QUIC connection is given up.", state=PLANNED, low=0),
+    Field("quic_max_incoming_streams", INT, 100000, "0.46",
+          "How many QUIC streams a peer may open.", state=PLANNED, low=0),
+)
+
+_AUTH: Rows = (
+    Field("authentication_method", STR, "token", "0.32", "How the two ends recognise each other.",
+          choices=("token", "oidc"), planned_choices=("oidc",), guard=True),
+    Field("authenticate_heartbeats", BOOL, False, "0.32",
+          "Demand (frps) or send (frpc) the credential in each ping too.",
+          state=PLANNED, guard=True),
+    Field("authenticate_new_work_conns", BOOL, False, "0.32",
+          "Demand (frps) or send (frpc) the credential on each work connection too.",
+          state=PLANNED, guard=True),
+)
+
+_MUX: Rows = (
+    Field("tcp_mux", BOOL, True, SEED,
+          "Carry everything over one connection per client; must be equal on both ends."),
+    Field("tcp_mux_keepalive_interval", INT, 30, "0.39",
+          "Seconds between keep-alives inside the shared connection.", state=PLANNED),
+    Field("udp_packet_size", INT, 1500, "0.34",
+          "Largest UDP datagram carried; must be equal on both ends.", state=PLANNED, low=1),
+)
+
+SERVER: Rows = (
+    Field("bind_addr", ADDR, "0.0.0.0", SEED, "Address that frpc connects to."),  # noqa: S104
+    Field("bind_port", PORT, 7000, SEED, "Port that frpc connects to."),
+    Field("proxy_bind_addr", ADDR, "", SEED, "Address of all ports that visitors connect to.",
+          default_note="bind_addr", sample="0.0.0.0"),  # noqa: S104
+    Field("token", SECRET, NO_SECRET, SEED,
+          "Shared secret; a client with another one is refused.", sample="change-me"),
+    Field("authentication_timeout", INT, 900, SEED,
+          "Refuse a login whose time stamp is older than this many seconds; 0 is off.",
+          until="0.22"),
+    *_AUTH,
+    Field("allow_ports", PORTS, NO_PORTS, SEED,
+          "Ports that tcp and udp proxies may take, also the pool for remote_port = 0.",
+          default_note="all", sample="6000-6999,20022"),
+    Field("max_ports_per_client", INT, 0, SEED,
+          "How many ports one client may take; 0 is no limit.", low=0),
+    Field("max_pool_count", INT, 5, SEED,
+          "Upper limit for the pool_count that a client asks for.", low=0),
+    *_MUX,
+    Field("heartbeat_timeout", INT, 90, SEED,
+          "Drop a client that sent no ping for this many seconds; negative is never. With tcp_mux"
+          " it is enforced only when the key is set."),
+    Field("user_conn_timeout", INT, 10, "0.36",
+          "Seconds that a visitor waits for a work connection.", state=PLANNED, low=1),
+    Field("detailed_errors_to_client", BOOL, True, "0.32",
+          "Tell a client why its proxy was refused, not only that it was.", state=PLANNED),
+    *_LOG,
+    Field("login_timeout_seconds", FLOAT, 10.0, OWN,
+          "A connection that has not logged in after this many seconds is closed.",
+          low=0.1, high=3600),
+    Field("max_pending_connections", INT, 1024, OWN,
+          "How many connections may be waiting for their login, from all addresses together.",
+          low=1, high=1_000_000),
+    Field("max_pending_per_source", INT, 256, OWN,
+          "How many connections of one address may be waiting for their login.",
+          low=1, high=1_000_000),
+    Field("shutdown_drain_seconds", FLOAT, 0.4, OWN,
+          "On SIGTERM, how long visitors' connections may go on before they are cut.",
+          low=0, high=86400),
+    Field("kcp_bind_port", PORT, 0, SEED, "UDP port for clients with protocol = kcp; 0 is off.",
+          state=PLANNED, sample="7000"),
+    Field("quic_bind_port", PORT, 0, "0.46",
+          "UDP port for clients with protocol = quic; 0 is off.", state=PLANNED, sample="7001"),
+    *_QUIC,
+    Field("bind_udp_port", PORT, 0, SEED,
+          "UDP port that helps xtcp peers find each other; 0 is off.",
+          until="0.48", state=PLANNED, sample="7002"),
+    Field("nat_hole_analysis_data_reserve_hours", INT, 168, "0.49",
+          "How long results of NAT probing are remembered.", state=PLANNED, low=0),
+    Field("vhost_http_port", PORT, 0, SEED, "Port of all http proxies; 0 is off.",
+          state=PLANNED, sample="80"),
+    Field("vhost_https_port", PORT, 0, SEED, "Port of all https proxies; 0 is off.",
+          state=PLANNED, sample="443"),
+    Field("vhost_http_timeout", INT, 60, SEED,
+          "Seconds to wait for the answer of a local web service.", state=PLANNED),
+    Field("subdomain_host", STR, "", SEED, "Domain under which proxies get their `subdomain`.",
+          state=PLANNED, sample="frps.example.com"),
+    Field("custom_404_page", STR, "", "0.27", "File to show instead of the built-in 404 page.",
+          state=PLANNED, sample="/etc/frp/404.html"),
+    Field("tcpmux_httpconnect_port", PORT, 0, "0.32",
+          "Port for tcpmux proxies (HTTP CONNECT); 0 is off.", state=PLANNED, sample="1337"),
+    Field("tcpmux_passthrough", BOOL, False, "0.43",
+          "Hand the CONNECT request on to the local service.", state=PLANNED),
+    Field("dashboard_addr", ADDR, "", SEED, "Address of the dashboard.",
+          default_note="bind_addr", state=PLANNED, sample="127.0.0.1"),
+    Field("dashboard_port", PORT, 0, SEED, "Port of the dashboard; 0 is off.",
+          state=PLANNED, sample="7500"),
+    Field("dashboard_user", STR, "admin", SEED, "User name for the dashboard.", state=PLANNED),
+    Field("dashboard_pwd", SECRET, Secret("admin"), SEED, "Password for the dashboard.",
+          state=PLANNED),
+    Field("dashboard_tls_mode", BOOL, False, "0.44", "Serve the dashboard by HTTPS.",
+          state=PLANNED),
+    Field("dashboard_tls_cert_file", STR, "", "0.44", "Certificate of the dashboard.",
+          state=PLANNED, sample="/etc/frp/dashboard.crt"),
+    Field("dashboard_tls_key_file", STR, "", "0.44", "Private key of the dashboard.",
+          state=PLANNED, sample="/etc/frp/dashboard.key"),
+    Field("enable_prometheus", BOOL, False, "0.32", "Serve /metrics on the dashboard's port.",
+          state=PLANNED),
+    Field("assets_dir", STR, "", SEED, "Folder with other static files for the dashboard.",
+          state=PLANNED, sample="/usr/share/frp/static"),
+    Field("pprof_enable", BOOL, False, "0.41", "Serve Go's profiles on the dashboard's port.",
+          state=PLANNED),
+    Field("tls_only", BOOL, False, "0.32", "Refuse clients that do not use TLS.",
+          state=PLANNED, guard=True),
+    Field("tls_cert_file", STR, "", "0.34", "Certificate for clients that use TLS.",
+          state=PLANNED, sample="/etc/frp/server.crt"),
+    Field("tls_key_file", STR, "", "0.34", "Private key for clients that use TLS.",
+          state=PLANNED, sample="/etc/frp/server.key"),
+    Field("tls_trusted_ca_file", STR, "", "0.34",
+          "Demand a client certificate signed by one of these authorities.",
+          state=PLANNED, guard=True, sample="/etc/frp/ca.crt"),
+    Field("tcp_keepalive", INT, 7200, "0.41",
+          "Seconds of silence before TCP itself probes a client; negative is off.", state=PLANNED),
+    Field("oidc_issuer", STR, "", "0.32", "Address of the OIDC provider.",
+          state=PLANNED, sample="https://id.example.com/"),
+    Field("oidc_audience", STR, "", "0.32", "Audience that a client's OIDC token must name.",
+          state=PLANNED, sample="frp"),
+    Field("oidc_skip_expiry_check", BOOL, False, "0.32", "Accept OIDC tokens that have expired.",
+          state=PLANNED),
+    Field("oidc_skip_issuer_check", BOOL, False, "0.32", "Accept OIDC tokens of any issuer.",
+          state=PLANNED),
+    Field("log_way", STR, "", SEED, "Leftover: log_file alone decides.", until="0.51",
+          state=IGNORED),
+    Field("privilege_mode", STR, "", SEED, "Leftover of frp 0.1x.", until="0.16", state=IGNORED),
+    Field("privilege_token", SECRET, NO_SECRET, SEED, "Leftover of frp 0.1x.", until="0.16",
+          state=IGNORED),
+    Field("privilege_allow_ports", STR, "", SEED, "Leftover of frp 0.1x.", until="0.16",
+          state=IGNORED),
+)
+
+SERVER_PLUGIN: Rows = (
+    Field("addr", STR, "", "0.31", "Address of the hook: host:port, or a URL.", state=PLANNED,
+          required=True, sample="127.0.0.1:9000"),
+    Field("path", STR, "", "0.31", "Path to post to.", state=PLANNED, sample="/handler"),
+    Field("ops", LIST, (), "0.31",
+          "Operations it is asked about: Login, NewProxy, CloseProxy, Ping, NewWorkConn,"
+          " NewUserConn.", state=PLANNED, sample="Login,NewProxy"),
+    Field("tls_verify", BOOL, False, "0.35", "Check the certificate of an https hook.",
+          state=PLANNED),
+    Field("tlsVerify", BOOL, False, "0.52", "The same, under the name that frp gave it later.",
+          state=PLANNED, attr="tls_verify"),
+)
+
+CLIENT: Rows = (
+    Field("server_addr", ADDR, "0.0.0.0", SEED,  # noqa: S104
+          "Host name or address of frps.", sample="frps.example.com"),
+    Field("server_port", PORT, 7000, SEED, "Its bind_port.", low=1),
+    Field("token", SECRET, NO_SECRET, SEED, "Shared secret, the same as in frps.ini.",
+          sample="change-me"),
+    Field("user", STR, "", SEED, "Put before the names of all proxies as `user.name`.",
+          sample="alice"),
+    Field("start", LIST, (), SEED, "Sections to load, by name; empty is all of them.",
+          sample="ssh,web"),
+    Field("includes", LIST, (), "0.37", "More files with proxies: paths whose last part may be a"
+          " pattern.", sample="/etc/frp/conf.d/*.ini"),
+    Field("login_fail_exit", BOOL, True, SEED,
+          "End when the first login fails, instead of trying again."),
+    Field("pool_count", INT, 1, SEED, "Work connections kept ready at frps.", low=0),
+    *_MUX,
+    Field("protocol", STR, "tcp", SEED, "What carries the connection to frps.",
+          choices=("tcp", "kcp", "websocket", "quic", "wss"), planned_choices=("quic", "wss"),
+          guard=True),
+    Field("dns_server", STR, "", SEED, "Name server to ask, as ip or ip:port.",
+          default_note="the system's", sample="192.0.2.53"),
+    Field("http_proxy", SECRET, NO_SECRET, SEED,
+          "Proxy on the way to frps: http://user:password@host:port or socks5://host:port.",
+          default_note="environment variable http_proxy", state=PLANNED,
+          sample="http://proxy.example.com:3128"),
+    Field("heartbeat_interval", INT, 30, SEED, "Seconds between pings; negative is never."),
+    Field("heartbeat_timeout", INT, 90, SEED,
+          "Reconnect when no pong came for this many seconds; not below heartbeat_interval."),
+    *_LOG,
+    Field("shutdown_drain_seconds", FLOAT, 0.4, OWN,
+          "On SIGTERM, how long visitors' connections may go on before they are cut.",
+          low=0, high=86400),
+    *_AUTH,
+    Field("admin_addr", ADDR, "127.0.0.1", SEED, "Address of the admin API.", state=PLANNED),
+    Field("admin_port", PORT, 0, SEED, "Port of the admin API; 0 is off.",
+          state=PLANNED, sample="7400"),
+    Field("admin_user", STR, "", SEED, "User name for the admin API.", state=PLANNED,
+          sample="admin"),
+    Field("admin_pwd", SECRET, NO_SECRET, SEED, "Password for the admin API.", state=PLANNED,
+          sample="change-me"),
+    Field("assets_dir", STR, "", "0.29", "Folder with other static files for the dashboard.",
+          state=PLANNED, sample="/usr/share/frp/static"),
+    Field("pprof_enable", BOOL, False, "0.41", "Serve Go's profiles on the admin port.",
+          state=PLANNED),
+    *_QUIC,
+    Field("dial_server_timeout", INT, 10, "0.40", "Seconds to wait for a connection to frps.",
+          state=PLANNED, low=1),
+    Field("dial_server_keepalive", INT, 7200, "0.41",
+          "Seconds of silence before TCP itself probes frps; negative is off.", state=PLANNED),
+    Field("connect_server_local_ip", ADDR, "", "0.39", "Address to connect to frps from.",
+          state=PLANNED, sample="192.0.2.9"),
+    Field("tls_enable", BOOL, False, "0.25", "Use TLS towards frps.", state=PLANNED, guard=True),
+    Field("tls_cert_file", STR, "", "0.34", "Certificate shown to frps.", state=PLANNED,
+          sample="/etc/frp/client.crt"),
+    Field("tls_key_file", STR, "", "0.34", "Its private key.", state=PLANNED,
+          sample="/etc/frp/client.key"),
+    Field("tls_trusted_ca_file", STR, "", "0.34",
+          "Accept only an frps whose certificate one of these authorities signed.",
+          state=PLANNED, guard=True, sample="/etc/frp/ca.crt"),
+    Field("tls_server_name", STR, "", "0.36", "Name that frps' certificate must have.",
+          default_note="server_addr", state=PLANNED, sample="frps.example.com"),
+    Field("disable_custom_tls_first_byte", BOOL, False, "0.38",
+          "Leave out the byte that tells frps that TLS follows.", state=PLANNED),
+    Field("oidc_client_id", STR, "", "0.32", "Client id at the OIDC provider.", state=PLANNED,
+          sample="frpc"),
+    Field("oidc_client_secret", SECRET, NO_SECRET, "0.32", "Its secret.", state=PLANNED,
+          sample="change-me"),
+    Field("oidc_audience", STR, "", "0.32", "Audience to ask a token for.", state=PLANNED,
+          sample="frp"),
+    Field("oidc_token_endpoint_url", STR, "", "0.32", "Where to get tokens.", state=PLANNED,
+          sample="https://id.example.com/token"),
+    Field("oidc_scope", STR, "", "0.46", "Scope to ask for.", state=PLANNED, sample="frp"),
+    Field("oidc_additional_", MAP, NO_PARAMS, "0.40", "Further fields of the token request.",
+          attr="oidc_additional", state=PLANNED, sample="resource = frp"),
+    Field("meta_", MAP, NO_PARAMS, "0.31", "Free-form facts about the client, for server plugins.",
+          attr="metas", state=PLANNED, sample="site = berlin"),
+    Field("nat_hole_stun_server", STR, "stun.easyvoip.com:3478", "0.49",
+          "STUN server that xtcp asks for its outer address.", state=PLANNED),
+    Field("log_way", STR, "", SEED, "Leftover: log_file alone decides.", until="0.51",
+          state=IGNORED),
+    Field("admin_passwd", SECRET, NO_SECRET, SEED, "Never read by any frp.", state=IGNORED,
+          note="no frp version reads this key; the password's key is admin_pwd"),
+    Field("privilege_mode", STR, "", SEED, "Leftover of frp 0.1x.", until="0.16", state=IGNORED),
+    Field("privilege_token", SECRET, NO_SECRET, SEED, "Leftover of frp 0.1x.", until="0.16",
+          state=IGNORED),
+)
+
+_CARRIED: Rows = (
+    Field("use_encryption", BOOL, False, SEED, "Encrypt what travels between frpc and frps."),
+    Field("use_compression", BOOL, False, SEED, "Compress what travels between frpc and frps."),
+)
+
+PROXY: Rows = (
+    Field("type", STR, "tcp", SEED, "Kind of proxy.",
+          choices=("tcp", "udp", "http", "https", "stcp", "xtcp", "tcpmux", "sudp"),
+          planned_choices=("tcpmux", "sudp"), attr="proxy_type"),
+    Field("local_ip", ADDR, "127.0.0.1", SEED, "Address of the local service."),
+    Field("local_port", PORT, 0, SEED, "Port of the local service; needed unless a plugin serves.",
+          default_note="required", sample="22"),
+    *_CARRIED,
+    Field("group", STR, "", SEED, "Proxies of one group share the load of one port or domain.",
+          state=PLANNED, sample="web"),
+    Field("group_key", SECRET, NO_SECRET, SEED, "Secret that members of the group share.",
+          state=PLANNED, sample="change-me"),
+    Field("plugin", STR, "", SEED, "A service built into frpc, instead of a local one.",
+          state=PLANNED, sample="unix_domain_socket"),
+    Field("plugin_", MAP, NO_PARAMS, SEED, "Settings of the plugin.", attr="plugin_params",
+          state=PLANNED, sample="unix_path = /run/app.sock", keep_prefix=True),
+    Field("health_check_type", STR, "", "0.22", "Withdraw the proxy while the service is ill.",
+          choices=("tcp", "http"), state=PLANNED, sample="tcp"),
+    Field("health_check_url", STR, "", "0.22", "Path to get for health_check_type = http.",
+          state=PLANNED, sample="/status"),
+    Field("health_check_interval_s", INT, 10, "0.22", "Seconds between checks.", state=PLANNED),
+    Field("health_check_timeout_s", INT, 3, "0.22", "Seconds to wait for a check's answer.",
+          state=PLANNED),
+    Field("health_check_max_failed", INT, 1, "0.22", "Failed checks before it counts as ill.",
+          state=PLANNED),
+    Field("proxy_protocol_version", STR, "", "0.26",
+          "Tell the local service the visitor's address by a PROXY protocol header.",
+          choices=("v1", "v2"), state=PLANNED, sample="v2"),
+    Field("bandwidth_limit", BANDWIDTH, NO_LIMIT, "0.30", "Limit of the proxy's traffic.",
+          state=PLANNED, sample="1MB"),
+    Field("bandwidth_limit_mode", STR, "client", "0.47", "Which end keeps the limit.",
+          choices=("client", "server"), state=PLANNED),
+    Field("meta_", MAP, NO_PARAMS, "0.31", "Free-form facts about the proxy, for server plugins.",
+          attr="metas", state=PLANNED, sample="team = shop"),
+    Field("role", STR, "server", SEED, "server, or visitor for the other end of stcp and xtcp.",
+          choices=("server", "visitor"), attr="role"),
+    Field("name", STR, "", "0.36", "Leftover: the section's name counts.", state=IGNORED),
+    Field("prefix", STR, "", SEED, "Leftover of frp 0.20.", until="0.20", state=IGNORED),
+)
+
+_REMOTE_PORT = Field("remote_port", PORT, 0, SEED, "Port at frps; 0 lets frps pick one.",
+                     sample="6000")
+_DOMAINS: Rows = (
+    Field("custom_domains", DOMAINS, (), SEED, "Domains of the proxy, *.example.com included.",
+          state=PLANNED, sample="www.example.com"),
+    Field("subdomain", STR, "", SEED, "Name under the server's subdomain_host.", state=PLANNED,
+          sample="www"),
+)
+_HTTP_LOGIN: Rows = (
+    Field("http_user", STR, "", SEED, "User name that visitors must give.", state=PLANNED,
+          sample="guest"),
+    Field("http_pwd", SECRET, NO_SECRET, SEED, "Password that visitors must give.", state=PLANNED,
+          sample="change-me"),
+    Field("route_by_http_user", STR, "", "0.43", "Take only requests of this HTTP user.",
+          state=PLANNED, sample="alice"),
+)
+_SK = Field("sk", SECRET, NO_SECRET, SEED, "Secret that a visitor must know.", state=PLANNED,
+            sample="change-me")
+_PEER: Rows = (
+    _SK,
+    Field("allow_users", LIST, (), "0.50",
+          "Users whose visitors may connect; * is everyone, empty is the same user only.",
+          state=PLANNED, sample="bob"),
+)
+
+PROXY_TYPES: Final[dict[str, Rows]] = {
+    "tcp": (_REMOTE_PORT,),
+    "udp": (_REMOTE_PORT,),
+    "http": (
+        *_DOMAINS,
+        Field("locations", LIST, (), SEED, "Paths that the proxy serves; the longest match wins.",
+              default_note="all", state=PLANNED, sample="/,/pic"),
+        *_HTTP_LOGIN,
+        Field("host_header_rewrite", STR, "", SEED, "Host header that the local service sees.",
+              state=PLANNED, sample="dev.example.com"),
+        Field("header_", MAP, NO_PARAMS, SEED, "Headers set in the request.", attr="headers",
+              state=PLANNED, sample="X-From-Where = frp"),
+    ),
+    "https": _DOMAINS,
+    "stcp": _PEER,
+    "xtcp": _PEER,
+    "tcpmux": (
+        Field("multiplexer", STR, "", "0.32", "How visitors name the domain.",
+              choices=("httpconnect",), state=PLANNED, required=True, sample="httpconnect"),
+        *_DOMAINS,
+        *_HTTP_LOGIN,
+    ),
+    "sudp": _PEER,
+}
+
+VISITOR: Rows = (
+    Field("type", STR, "", SEED, "Kind of proxy that is visited.", choices=("stcp", "xtcp", "sudp"),
+          planned_choices=("sudp",), attr="visitor_type", default_note="required"),
+    Field("role", STR, "visitor", SEED, "visitor", choices=("server", "visitor"), attr="role"),
+    _SK,
+    Field("server_name", STR, "", SEED, "Name of the visited proxy, without its user.",
+          state=PLANNED, default_note="required", sample="secret_ssh"),
+    Field("server_user", STR, "", "0.50", "User of the visited proxy.",
+          default_note="own user", state=PLANNED, sample="alice"),
+    Field("bind_addr", ADDR, "127.0.0.1", SEED, "Local address to listen on.", state=PLANNED),
+    Field("bind_port", INT, 0, SEED,
+          "Local port to listen on; negative (0.50) only serves as another visitor's fallback.",
+          state=PLANNED, default_note="required", high=65535, low=-65535, sample="9000"),
+    *_CARRIED,
+    Field("name", STR, "", "0.36", "Leftover: the section's name counts.", state=IGNORED),
+    Field("prefix", STR, "", SEED, "Leftover of frp 0.20.", until="0.20", state=IGNORED),
+)
+
+VISITOR_TYPES: Final[dict[str, Rows]] = {
+    "stcp": (),
+    "xtcp": (
+        Field("protocol", STR, "quic", "0.49", "What carries the direct connection.",
+              choices=("quic", "kcp"), state=PLANNED),
+        Field("keep_tunnel_open", BOOL, False, "0.49", "Open the tunnel before it is needed.",
+              state=PLANNED),
+        Field("max_retries_an_hour", INT, 8, "0.49", "How often to try anew within an hour.",
+              state=PLANNED),
+        Field("min_retry_interval", INT, 90, "0.49", "Seconds between two tries at least.",
+              state=PLANNED),
+        Field("fallback_to", STR, "", "0.50", "Visitor to use when there is no direct way.",
+              state=PLANNED, sample="secret_ssh_visitor"),
+        Field("fallback_timeout_ms", INT, 1000, "0.50",
+              "Milliseconds to wait for a direct way before that.", state=PLANNED),
+    ),
+    "sudp": (),
+}
+
+_TLS_PLUGIN: Rows = (
+    Field("plugin_local_addr", STR, "", "0.26", "host:port of the local service.",
+          state=PLANNED, required=True, sample="127.0.0.1:8080"),
+    Field("plugin_host_header_rewrite", STR, "", "0.26", "Host header that it sees.",
+          state=PLANNED, sample="127.0.0.1"),
+    Field("plugin_header_", MAP, NO_PARAMS, "0.29", "Headers set in the request.", state=PLANNED,
+          sample="X-From-Where = frp"),
+)
+_TLS_PLUGIN_FILES: Rows = (
+    *_TLS_PLUGIN,
+    Field("plugin_crt_path", STR, "", "0.26", "Certificate; self-made when missing.",
+          state=PLANNED, sample="/etc/frp/web.crt"),
+    Field("plugin_key_path", STR, "", "0.26", "Its private key.", state=PLANNED,
+          sample="/etc/frp/web.key"),
+)
+
+PLUGINS: Final[dict[str, Rows]] = {
+    "http_proxy": (
+        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED),
+        Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
+              state=PLANNED),
+    ),
+    "socks5": (
+        Field("plugin_user", STR, "", SEED, "User name to demand.", state=PLANNED),
+        Field("plugin_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", state=PLANNED),
+    ),
+    "static_file": (
+        Field("plugin_local_path", STR, "", SEED, "Folder to serve.", state=PLANNED),
+        Field("plugin_strip_prefix", STR, "", SEED, "First part of the served paths.",
+              state=PLANNED),
+        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED),
+        Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
+              state=PLANNED),
+    ),
+    "unix_domain_socket": (
+        Field("plugin_unix_path", STR, "", SEED, "Socket to connect to.", state=PLANNED,
+              required=True, sample="/run/app.sock"),
+    ),
+    "https2http": _TLS_PLUGIN_FILES,
+    "http2https": _TLS_PLUGIN,
+    "https2https": _TLS_PLUGIN_FILES,
+}
+PLUGIN_SINCE: Final[dict[str, str]] = {
+    "http_proxy": SEED, "socks5": SEED, "static_file": SEED, "unix_domain_socket": SEED,
+    "https2http": "0.26", "http2https": "0.31", "https2https": "0.36",
+}
+# fmt: on

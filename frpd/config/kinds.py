@@ -1,0 +1,296 @@
+"""What a row of the key table can say, and how a value's text becomes a Python value.
+
+The two dialects read numbers and truth values differently; nothing else about a value depends on
+the dialect. Knows one value at a time: rules between keys are check.py's.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frpd.config import ports
+from frpd.config.ini import WHITE, Dialect
+from frpd.config.ports import PortSet
+from frpd.config.secret import Secret
+
+if TYPE_CHECKING:
+    from frpd.config.params import Params
+
+SEED = "S"  # `since` of a key that frp 0.21 and older already had
+OWN = "frpd"  # `since` of a key that frp does not have
+KIB, MIB = 1024, 1024 * 1024
+
+
+class Kind(enum.Enum):
+    """The type of a value, in an operator's words."""
+
+    STR = "text"
+    ADDR = "address"
+    SECRET = "secret"  # noqa: S105 (a word for the manual)
+    BOOL = "true or false"
+    INT = "number"
+    FLOAT = "number, fractions allowed"
+    PORT = "port"
+    LIST = "list"
+    DOMAINS = "list of domains"
+    PORTS = "port ranges"
+    BANDWIDTH = "bandwidth"
+    MAP = "any number of keys"
+
+
+class State(enum.Enum):
+    """What frpd does with a key today."""
+
+    WORKS = "works"
+    PLANNED = "not supported yet"
+    IGNORED = "ignored leftover"
+
+
+@dataclass(frozen=True, slots=True)
+class Bandwidth:
+    """A bandwidth limit: the text goes on the wire, the number to the limiter."""
+
+    text: str = ""
+    bytes_per_second: int = 0
+
+    def __bool__(self) -> bool:
+        return self.bytes_per_second > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row of the table: one key (or, for MAP, one prefix of keys)."""
+
+    name: str
+    kind: Kind
+    default: object
+    since: str
+    doc: str
+    until: str = ""  # last frp version that read it, empty = still read
+    state: State = State.WORKS
+    attr: str = ""  # attribute in the dataclass, when it is not the key's name
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    planned_choices: tuple[str, ...] = ()  # accepted, but newer than the seed and not served yet
+    fallback: str | None = None  # used with a warning instead of a bad choice
+    default_note: str = ""  # how the manual words a default that depends on other keys
+    required: bool = False
+    guard: bool = False  # protects: while PLANNED, a daemon must refuse to run when it is set
+    note: str = ""  # for IGNORED keys that people mistake for another one
+    sample: str = ""  # an example value for the shipped files
+    keep_prefix: bool = False  # the keys of this MAP keep their prefix
+
+    @property
+    def attribute(self) -> str:
+        """The dataclass attribute that holds the value."""
+        return self.attr or self.name
+
+    @property
+    def hides_value(self) -> bool:
+        """Whether messages must not show the value."""
+        return self.kind is Kind.SECRET or self.kind is Kind.MAP
+
+    @property
+    def known_to_old(self) -> bool:
+        """Whether frp of the OLD dialect, to 0.35, read this key."""
+        return self.since == SEED or (self.since != OWN and int(self.since.split(".")[1]) <= 35)
+
+    @property
+    def newer_and_planned(self) -> bool:
+        """Whether a user of this key must be told that it has no effect yet."""
+        return self.state is State.PLANNED and self.since != SEED
+
+
+NO_LIMIT = Bandwidth()
+
+
+class BadValueError(ValueError):
+    """A value that the key does not take; the text says what is accepted."""
+
+
+_TRUE = ("1", "t", "T", "true", "TRUE", "True", "y", "yes", "YES", "Yes", "on", "ON", "On")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False", "n", "no", "NO", "No", "off", "OFF", "Off")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+# Go's base 0: a prefix names the base, a leading zero means octal, "_" may follow prefix or digit.
+_GO_NUMBERS = (
+    (re.compile(r"([+-]?)0[xX]((?:_?[0-9a-fA-F])+)", re.ASCII), 16),
+    (re.compile(r"([+-]?)0[bB]((?:_?[01])+)", re.ASCII), 2),
+    (re.compile(r"([+-]?)0[oO]?((?:_?[0-7])+)", re.ASCII), 8),
+    (re.compile(r"([+-]?)([1-9](?:_?[0-9])*|0)", re.ASCII), 10),
+)
+_MAX_DIGITS = 80
+_FRACTION = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
+_QUANTITY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(KB|MB)", re.ASCII)
+_LIST_PARTS = re.compile(r"[^\\,]+|\\.|[\\,]", re.DOTALL)
+
+
+def convert(row: Field, text: str, dialect: Dialect) -> object:
+    """Turn the text of one key into its value.
+
+    Raises:
+        BadValueError: the text is not of the row's kind or out of its range.
+    """
+    if not text and dialect is Dialect.NEW:
+        return row.default  # an empty value leaves the default, since frp 0.36
+    return _CONVERTERS[row.kind](row, text, dialect)
+
+
+def accepted(row: Field) -> str:
+    """What the key takes, for messages and for the manual."""
+    if row.choices:
+        return ", ".join(row.choices)
+    match row.kind:
+        case Kind.PORT | Kind.INT | Kind.FLOAT:
+            return _number_range(row)
+        case Kind.PORTS:
+            return ports.ACCEPTED
+        case Kind.BANDWIDTH:
+            return "a number with KB or MB behind it, such as 512KB or 1.5MB"
+    return str(row.kind.value)
+
+
+def _number_range(row: Field) -> str:
+    low, high = row.low, row.high
+    if row.kind is Kind.PORT:
+        low, high = low or 0, ports.MAX_PORT
+    what = "a number" if row.kind is Kind.FLOAT else "a whole number"
+    if low is not None and high is not None:
+        return f"{what} from {low:g} to {high:.15g}"
+    if low is not None:
+        return f"{what}, {low:g} or more"
+    return what
+
+
+def _text(row: Field, text: str, _dialect: Dialect) -> str:
+    if row.choices and text and text not in row.choices:
+        raise BadValueError(accepted(row))
+    if not text and row.choices and "" not in row.choices:
+        return str(row.default) if row.fallback is None else row.fallback
+    return text
+
+
+def _addr(_row: Field, text: str, _dialect: Dialect) -> str:
+    # To 0.35 an IPv6 address had to stand in brackets, since 0.36 it must not: both are read.
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
+def _secret(_row: Field, text: str, _dialect: Dialect) -> Secret:
+    return Secret(text)
+
+
+def _bool(row: Field, text: str, dialect: Dialect) -> bool:
+    if dialect is Dialect.OLD:  # only the text that differs from the default counts
+        return text != "false" if row.default else text == "true"
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise BadValueError("true or false")
+
+
+def _int(row: Field, text: str, dialect: Dialect) -> int:
+    value = _decimal(text) if dialect is Dialect.OLD else _go_number(text)
+    if value is None or not -(2**63) <= value < 2**63:
+        raise BadValueError(accepted(row))
+    _check_range(row, value)
+    return value
+
+
+def _decimal(text: str) -> int | None:
+    return int(text) if _DECIMAL.fullmatch(text) else None
+
+
+def _go_number(text: str) -> int | None:
+    if len(text) > _MAX_DIGITS:
+        return None
+    for pattern, base in _GO_NUMBERS:
+        match = pattern.fullmatch(text)
+        if match is not None:
+            return int(match[1] + match[2].replace("_", ""), base)
+    return None
+
+
+def _float(row: Field, text: str, _dialect: Dialect) -> float:
+    if not _FRACTION.fullmatch(text):
+        raise BadValueError(accepted(row))
+    value = float(text)
+    _check_range(row, value)
+    return value
+
+
+def _check_range(row: Field, value: float) -> None:
+    low = row.low if row.low is not None else -math.inf
+    high = row.high if row.high is not None else math.inf
+    if row.kind is Kind.PORT:
+        low, high = row.low or 0, ports.MAX_PORT
+    if not low <= value <= high:
+        raise BadValueError(accepted(row))
+
+
+def split_list(text: str, dialect: Dialect) -> list[str]:
+    r"""Split a list value at its commas, every item trimmed.
+
+    NEW reads ``\,`` as a comma inside an item and ``\\`` as one backslash, and drops an empty
+    last item; OLD knows neither.
+    """
+    if dialect is Dialect.OLD:
+        return [item.strip(WHITE) for item in text.split(",")]
+    items: list[str] = []
+    item = ""
+    for part in _LIST_PARTS.findall(text):
+        if part == ",":
+            items.append(item.strip(WHITE))
+            item = ""
+        elif part != "\\":  # a lone backslash at the end is dropped
+            item += part[1:] if part in ("\\,", "\\\\") else part
+    if item:
+        items.append(item.strip(WHITE))
+    return items
+
+
+def _list(_row: Field, text: str, dialect: Dialect) -> tuple[str, ...]:
+    return tuple(split_list(text, dialect))
+
+
+def _domains(_row: Field, text: str, dialect: Dialect) -> tuple[str, ...]:
+    return tuple(item.lower() for item in split_list(text, dialect))
+
+
+def _ports(row: Field, text: str, _dialect: Dialect) -> PortSet:
+    try:
+        return PortSet.parse(text)
+    except ValueError as error:
+        raise BadValueError(f"{accepted(row)}; {error}") from error
+
+
+def _bandwidth(row: Field, text: str, _dialect: Dialect) -> Bandwidth:
+    match = _QUANTITY.fullmatch(text)
+    if match is None and text:
+        raise BadValueError(accepted(row))
+    if match is None:
+        return NO_LIMIT
+    unit = KIB if match[2] == "KB" else MIB
+    return Bandwidth(text, int(float(match[1]) * unit))
+
+
+def _never(_row: Field, _text: str, _dialect: Dialect) -> Params:
+    raise AssertionError("the keys of a MAP are gathered, not converted")
+
+
+_CONVERTERS = {
+    Kind.STR: _text,
+    Kind.ADDR: _addr,
+    Kind.SECRET: _secret,
+    Kind.BOOL: _bool,
+    Kind.INT: _int,
+    Kind.FLOAT: _float,
+    Kind.PORT: _int,
+    Kind.LIST: _list,
+    Kind.DOMAINS: _domains,
+    Kind.PORTS: _ports,
+    Kind.BANDWIDTH: _bandwidth,
+    Kind.MAP: _never,
+}

@@ -1,0 +1,140 @@
+"""Proxies as frpc.ini describes them: one frozen class per type, and the table of types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from frpd.config.kinds import NO_LIMIT, Bandwidth
+from frpd.config.params import NO_PARAMS, Params
+from frpd.config.secret import NO_SECRET, Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyConfig:
+    """What every type has. Two configs are equal when no setting differs.
+
+    `name` is the name on the wire, with the user's prefix; `section` the bare one.
+    """
+
+    proxy_type: ClassVar[str] = ""
+
+    name: str
+    section: str
+    local_ip: str = "127.0.0.1"
+    local_port: int = 0
+    use_encryption: bool = False
+    use_compression: bool = False
+    group: str = ""
+    group_key: Secret = NO_SECRET
+    plugin: str = ""
+    plugin_params: Params = NO_PARAMS  # with their full key names
+    health_check_type: str = ""
+    health_check_url: str = ""
+    health_check_interval_s: int = 10
+    health_check_timeout_s: int = 3
+    health_check_max_failed: int = 1
+    proxy_protocol_version: str = ""
+    bandwidth_limit: Bandwidth = NO_LIMIT
+    bandwidth_limit_mode: str = "client"
+    metas: Params = NO_PARAMS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpProxyConfig(ProxyConfig):
+    """A TCP port at frps."""
+
+    proxy_type: ClassVar[str] = "tcp"
+
+    remote_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UdpProxyConfig(ProxyConfig):
+    """A UDP port at frps."""
+
+    proxy_type: ClassVar[str] = "udp"
+
+    remote_port: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpProxyConfig(ProxyConfig):
+    """Domains on the shared HTTP port; no `locations` means all paths."""
+
+    proxy_type: ClassVar[str] = "http"
+
+    custom_domains: tuple[str, ...] = ()
+    subdomain: str = ""
+    locations: tuple[str, ...] = ()
+    http_user: str = ""
+    http_pwd: Secret = NO_SECRET
+    route_by_http_user: str = ""
+    host_header_rewrite: str = ""
+    headers: Params = NO_PARAMS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpsProxyConfig(ProxyConfig):
+    """Domains on the shared HTTPS port, told apart by SNI."""
+
+    proxy_type: ClassVar[str] = "https"
+
+    custom_domains: tuple[str, ...] = ()
+    subdomain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpMuxProxyConfig(ProxyConfig):
+    """Domains on the shared HTTP CONNECT port."""
+
+    proxy_type: ClassVar[str] = "tcpmux"
+
+    multiplexer: str = ""
+    custom_domains: tuple[str, ...] = ()
+    subdomain: str = ""
+    http_user: str = ""
+    http_pwd: Secret = NO_SECRET
+    route_by_http_user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StcpProxyConfig(ProxyConfig):
+    """A service for visitors who know `sk`, through frps."""
+
+    proxy_type: ClassVar[str] = "stcp"
+
+    sk: Secret = NO_SECRET
+    allow_users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XtcpProxyConfig(ProxyConfig):
+    """A service for visitors who know `sk`, from peer to peer."""
+
+    proxy_type: ClassVar[str] = "xtcp"
+
+    sk: Secret = NO_SECRET
+    allow_users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SudpProxyConfig(ProxyConfig):
+    """A UDP service for visitors who know `sk`, through frps."""
+
+    proxy_type: ClassVar[str] = "sudp"
+
+    sk: Secret = NO_SECRET
+    allow_users: tuple[str, ...] = ()
+
+
+PROXIES: Final[dict[str, type[ProxyConfig]]] = {
+    "tcp": TcpProxyConfig,
+    "udp": UdpProxyConfig,
+    "http": HttpProxyConfig,
+    "https": HttpsProxyConfig,
+    "stcp": StcpProxyConfig,
+    "xtcp": XtcpProxyConfig,
+    "tcpmux": TcpMuxProxyConfig,
+    "sudp": SudpProxyConfig,
+}
