@@ -1,0 +1,45 @@
+# Short names for what is run often. ./check makes the environment that these need.
+PY := .venv/bin/python
+# Debian keeps sshd and nginx where a plain user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+.NOTPARALLEL:
+.PHONY: check lint types imports test unit e2e e2e-full interop bench cov
+
+check: lint types imports test
+
+lint:
+	@echo "==> lint: ruff"
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+types:
+	@echo "==> types: mypy, strict"
+	@$(PY) -m mypy
+
+imports:
+	@echo "==> imports: who may use whom"
+	@.venv/bin/lint-imports --no-logo
+
+# interop runs where FRPD_GO_FRP names the folder of the Go programs.
+test:
+	@echo "==> tests"
+	@$(PY) -m pytest -q tests
+
+unit:
+	@$(PY) -m pytest -q tests/unit tests/loop
+
+e2e:
+	@$(PY) -m pytest -q tests/e2e
+
+e2e-full:
+	@$(PY) -m pytest -q --full tests/e2e tests/interop
+
+interop:
+	@$(PY) -m pytest -q tests/interop
+
+cov:
+	@$(PY) -m pytest -q --cov=frpd --cov-branch --cov-report=term-missing:skip-covered tests/unit tests/loop
+
+# Measurements for the ADRs and for performance claims; each says what it measured.
+bench:
+	@for bench in bench/*.py; do echo "==> $$bench"; $(PY) "$$bench" || exit 1; done

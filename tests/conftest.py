@@ -1,0 +1,76 @@
+"""What every test run shares: the order of the folders, what is left out, the budgets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+ROOT = Path(__file__).parent
+# Cheap folders first: what is broken there would only be found again, slower, by the later ones.
+FOLDERS = ("unit", "loop", "e2e", "interop")
+# Seconds on two cores for the whole of each group; "make e2e-full" has none.
+BUDGETS = (("unit", ("unit", "loop"), 120), ("end-to-end", ("e2e", "interop"), 360))
+
+# A busy machine is slow for reasons that are not the code's, so no deadline per example.
+hypothesis.settings.register_profile("frpd", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("frpd")
+
+_spent: dict[str, float] = dict.fromkeys(FOLDERS, 0.0)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="run the full matrices too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _rank(item.path))
+    for item in items:
+        if _folder(item.path) == "e2e":
+            item.add_marker(pytest.mark.e2e)
+        if _folder(item.path) == "interop":
+            item.add_marker(pytest.mark.interop)
+    if not config.getoption("--full"):
+        full = [item for item in items if item.get_closest_marker("full")]
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=full)
+    if not os.environ.get("FRPD_GO_FRP"):
+        skip = pytest.mark.skip(reason="FRPD_GO_FRP does not name the folder of the Go programs")
+        for item in items:
+            if item.get_closest_marker("interop"):
+                item.add_marker(skip)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    folder = Path(report.nodeid).parts[1]
+    _spent[folder] = _spent.get(folder, 0.0) + report.duration
+
+
+def pytest_terminal_summary(
+    terminalreporter: TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    del exitstatus
+    for name, folders, budget in BUDGETS:
+        spent = sum(_spent[folder] for folder in folders)
+        if not spent:
+            continue
+        line = f"{name} tests: {spent:.1f} s"
+        if not config.getoption("--full"):
+            line += f" of {budget} s"
+            line += ", OVER BUDGET" if spent > budget else ""
+        terminalreporter.write_line(line)
+
+
+def _folder(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
+def _rank(path: Path) -> int:
+    folder = _folder(path)
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
