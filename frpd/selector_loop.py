@@ -24,6 +24,9 @@ Three traps of epoll and what is done about them:
   fd without interests is therefore taken out of the epoll set, not set to zero.
 - A closed fd stays in the set while a duplicate of it lives, and can then no longer be
   removed. So a watch is closed before its fd.
+
+The file is longer than 500 lines because the turn, its handles and its wake-ups share
+invariants that would be harder to see in several files.
 """
 
 # ruff: noqa: SLF001 - Watch, Timer and SelectorLoop are one unit in three classes
