@@ -67,11 +67,17 @@ class GoAwayReceived:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return "GoAwayReceived()"
+
 
 class OpensResumed:
     """``open_stream`` was refused for too many unacknowledged opens; it works again."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "OpensResumed()"
 
 
 class PingAnswered:
@@ -81,6 +87,9 @@ class PingAnswered:
 
     def __init__(self, rtt_seconds: float) -> None:
         self.rtt_seconds = rtt_seconds
+
+    def __repr__(self) -> str:
+        return f"PingAnswered({self.rtt_seconds})"
 
 
 YamuxEvent: TypeAlias = (

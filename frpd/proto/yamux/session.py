@@ -15,6 +15,9 @@ deliver the resets it yields, close the connection.
 Where the peer breaks the rules the reactions are those of frp's own library
 (its 0.21 recordings). Calls that name a stream which is gone do nothing: its
 end may wait among the events that the driver has not seen yet.
+
+Over 500 lines because a frame touches books, events and output at once; what
+can stand alone (table, windows, output, keepalive) does.
 """
 
 from __future__ import annotations
@@ -44,7 +47,6 @@ from frpd.proto.yamux.frames import (
     HEADER,
     HEADER_BYTES,
     INITIAL_WINDOW_BYTES,
-    MAX_UINT32,
     PING,
     RST,
     SYN,
@@ -53,15 +55,12 @@ from frpd.proto.yamux.frames import (
 from frpd.proto.yamux.keepalive import Keepalive
 from frpd.proto.yamux.output import MIN_SHARE_BYTES, OutputQueue
 from frpd.proto.yamux.stream import Stream, StreamInput, StreamState
+from frpd.proto.yamux.table import StreamTable
 
 if TYPE_CHECKING:
     from frpd.proto.buffer import Buffer
 
 MAX_STREAMS: Final = 65536
-MAX_UNACKNOWLEDGED: Final = 256
-"""Go's accept backlog: what exceeds it would be refused there."""
-OPEN_SECONDS: Final = 75.0
-CLOSE_SECONDS: Final = 300.0
 HIGH_WATER_BYTES: Final = 262144
 
 _unpack_from = HEADER.unpack_from
@@ -84,14 +83,12 @@ class YamuxSession:
     """
 
     __slots__ = (
-        "_closing",
         "_events",
         "_failed",
         "_fin_after_payload",
         "_keepalive",
         "_last_input_at",
         "_may_accept",
-        "_next_id",
         "_open_was_refused",
         "_output",
         "_partial_header",
@@ -99,7 +96,7 @@ class YamuxSession:
         "_payload_left",
         "_peer_accepts",
         "_streams",
-        "_unacknowledged",
+        "_table",
         "_window_bytes",
         "max_streams",
     )
@@ -120,10 +117,8 @@ class YamuxSession:
             raise LocalProtocolError(f"high water must be at least {MIN_SHARE_BYTES} bytes")
         self.max_streams = max_streams
         self._window_bytes = max_window_bytes
-        self._streams: dict[int, Stream] = {}
-        self._unacknowledged: dict[int, float] = {}  # id -> opened at, oldest first
-        self._closing: dict[int, float] = {}  # id -> last sign of it since our FIN, oldest first
-        self._next_id = 1 if is_client else 2
+        self._table = StreamTable(is_client=is_client, window_bytes=max_window_bytes)
+        self._streams = self._table.streams
         self._events: list[YamuxEvent] = []
         self._output = OutputQueue(high_water_bytes)
         self._keepalive = Keepalive(keepalive_seconds, now)
@@ -250,7 +245,7 @@ class YamuxSession:
         if stream.state is _PEER_ENDED:
             return
         if stream.state is _LOCAL_ENDED:
-            self._note_closing(stream_id, now)
+            self._table.note_closing(stream_id, now)
         self._events.append(Data(stream_id, payload))
 
     def _receive_window_update(self, flags: int, stream_id: int, delta: int) -> None:
@@ -294,8 +289,8 @@ class YamuxSession:
         stream = self._streams.get(stream_id)
         if stream is None:
             return None
-        if flags & ACK:
-            self._settle_open(stream_id)
+        if flags & ACK and self._table.settle_open(stream_id):
+            self._resume_opens()
         if flags & FIN and not stream.allows(StreamInput.PEER_FIN):
             self._output.control(GO_AWAY, 0, 0, GO_AWAY_PROTOCOL_ERROR)
             raise self._violation("a second FIN on one stream")
@@ -311,7 +306,7 @@ class YamuxSession:
         if not self._may_accept or len(self._streams) >= self.max_streams:
             self._reply(WINDOW_UPDATE, RST, stream_id, 0)
             return
-        self._streams[stream_id] = Stream(self._window_bytes, INITIAL_WINDOW_BYTES)
+        self._table.add(stream_id)
         if not flags & (FIN | RST):  # as recorded: an open that ends at once gets no ACK
             self._reply(WINDOW_UPDATE, ACK, stream_id, self._window_bytes - INITIAL_WINDOW_BYTES)
         self._events.append(StreamOpened(stream_id))
@@ -344,10 +339,7 @@ class YamuxSession:
         if reason is not None:
             self._open_was_refused = True
             raise LimitError(reason)
-        stream_id = self._next_id
-        self._next_id = stream_id + 2
-        self._streams[stream_id] = Stream(self._window_bytes, INITIAL_WINDOW_BYTES)
-        self._unacknowledged[stream_id] = now
+        stream_id = self._table.open(now)
         delta = self._window_bytes - INITIAL_WINDOW_BYTES
         self._output.control(WINDOW_UPDATE, SYN, stream_id, delta)
         return stream_id
@@ -406,7 +398,7 @@ class YamuxSession:
             self._forget(stream_id)
         else:
             stream.starved = False
-            self._closing[stream_id] = now
+            self._table.note_closing(stream_id, now)
 
     def reset_stream(self, stream_id: int) -> None:
         """Kill both directions now; no event follows."""
@@ -451,15 +443,8 @@ class YamuxSession:
         """
         if self._failed:
             return None
-        due = self._keepalive.next_deadline(self._last_input_at)
-        for pending, limit in (
-            (self._unacknowledged, OPEN_SECONDS),
-            (self._closing, CLOSE_SECONDS),
-        ):
-            for since in pending.values():  # the first is the oldest
-                due = since + limit if due is None else min(due, since + limit)
-                break
-        return due
+        due = (self._keepalive.next_deadline(self._last_input_at), self._table.next_deadline())
+        return min((time for time in due if time is not None), default=None)
 
     def handle_deadline(self, now: float) -> None:
         """Send a due ping and reset streams whose peer never ended them.
@@ -472,29 +457,24 @@ class YamuxSession:
         if self._keepalive.is_overdue(now, self._last_input_at):
             self._failed = True
             raise ConnectionLost("yamux keepalive: no answer")
-        opened_at = next(iter(self._unacknowledged.values()), now)
-        if now >= opened_at + OPEN_SECONDS:
+        if self._table.is_open_overdue(now):
             self._failed = True
             raise ConnectionLost("yamux: the peer did not acknowledge an open")
         value = self._keepalive.next_ping(now)
         if value is not None:
             self._output.control(PING, SYN, 0, value)
-        self._reset_unclosed(now)
+        for stream_id in self._table.overdue_closes(now):
+            self._drop(stream_id, self._streams[stream_id])
+            self._output.control(WINDOW_UPDATE, RST, stream_id, 0)
 
     # -- inside ----------------------------------------------------------------
 
     def _why_no_open(self) -> str | None:
-        while self._next_id in self._streams:  # a peer may use ids of our parity
-            self._next_id += 2
         if self._failed:
             return "the yamux session is over"
         if not self._peer_accepts:
             return "the yamux peer accepts no new streams"
-        if self._next_id > MAX_UINT32:
-            return "the yamux session has used up its stream ids"
-        if len(self._unacknowledged) >= MAX_UNACKNOWLEDGED:
-            return "too many unacknowledged yamux streams"
-        return None
+        return self._table.why_no_open()
 
     def _admit(self, stream_id: int, stream: Stream, size: int) -> int:
         """Cut a send to what window and queue take; note what will wake the stream."""
@@ -507,22 +487,11 @@ class YamuxSession:
                 self._output.wait(stream_id, got_part=accepted > 0)
         return accepted
 
-    def _settle_open(self, stream_id: int) -> None:
-        settled = self._unacknowledged.pop(stream_id, None) is not None
-        if settled and self._open_was_refused:
+    def _resume_opens(self) -> None:
+        """Tell who was refused that one more open was settled."""
+        if self._open_was_refused and not self._failed:
             self._open_was_refused = False
             self._events.append(OpensResumed())
-
-    def _note_closing(self, stream_id: int, now: float) -> None:
-        del self._closing[stream_id]
-        self._closing[stream_id] = now
-
-    def _reset_unclosed(self, now: float) -> None:
-        for stream_id, since in list(self._closing.items()):
-            if now < since + CLOSE_SECONDS:
-                return
-            self._drop(stream_id, self._streams[stream_id])
-            self._output.control(WINDOW_UPDATE, RST, stream_id, 0)
 
     def _drop(self, stream_id: int, stream: Stream) -> None:
         """Kill a stream without our driver having asked for it."""
@@ -531,12 +500,11 @@ class YamuxSession:
         self._events.append(StreamReset(stream_id))
 
     def _forget(self, stream_id: int) -> None:
-        del self._streams[stream_id]
+        if self._table.forget(stream_id):
+            self._resume_opens()
+        self._output.leave(stream_id)
         if stream_id == self._payload_id:
             self._payload_id = None
-        self._closing.pop(stream_id, None)
-        self._output.leave(stream_id)
-        self._settle_open(stream_id)
 
     def _reply(self, kind: int, flags: int, stream_id: int, value: int) -> None:
         if not self._output.reply(kind, flags, stream_id, value):

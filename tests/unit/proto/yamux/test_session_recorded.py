@@ -220,7 +220,7 @@ def test_transcripts_demultiplex_into_login_and_payload(path: Path, cut: int) ->
 
 def test_the_last_id_is_the_largest_odd_number() -> None:
     client = make_session(is_client=True)
-    client._next_id = MAX_UINT32
+    client._table._next_id = MAX_UINT32
     assert client.open_stream(0.0) == MAX_UINT32
     assert not client.may_open
     with pytest.raises(LimitError, match="stream ids"):
