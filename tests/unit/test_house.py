@@ -25,7 +25,6 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tool
 
 # Modules without a test file at the mirrored path, and why.
 TESTED_ELSEWHERE = {
-    "frpd/entropy.py": "two calls of the operating system, faked in every other test",
     "frpd/net/endpoint.py": "an interface: nothing to run",
     "frpd/selector_loop.py": "tests/loop, by subject",
     "frpd/transports/base.py": "an interface: nothing to run",
