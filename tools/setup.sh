@@ -89,10 +89,13 @@ need_test_tools() {
 
 can_make_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
-# Sets $python to an interpreter that is new enough and can make a virtual environment.
+# Interpreters to try, best first.
+candidates='python3 /usr/bin/python3'
+
+# Sets $python to one that is new enough and can make a virtual environment.
 find_python() {
     python=
-    for candidate in python3 /usr/bin/python3; do
+    for candidate in $candidates; do
         command -v "$candidate" >/dev/null || continue
         "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || continue
         [ -n "$python" ] || python=$candidate
