@@ -14,6 +14,7 @@ One turn, in this order:
    before timers, so that after a stall the bytes that prove a peer alive are read
    before the deadline that would declare it dead. Whatever a callback schedules here
    runs in a later turn, and every kind is bounded, so none can starve another.
+5. ``call_at_turn_end``: whoever collected what the turn produced sends it.
 
 Three traps of epoll and what is done about them:
 
@@ -202,6 +203,7 @@ class SelectorLoop:
         self._timers_cancelled = 0  # of those in the heap
         self._due: _Calls = deque()
         self._from_threads: _Calls = deque()
+        self._at_end: list[Callable[[], object]] = []
         self._awake = False  # the eventfd is, or is about to be, readable
         self._wake_lock = threading.Lock()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -238,6 +240,14 @@ class SelectorLoop:
     def call_soon(self, fn: Callable[[Unpack[_Args]], object], *args: *_Args) -> None:
         """Call ``fn(*args)`` in the next turn, in order, never inside this call."""
         self._soon.append((fn, args))
+
+    def call_at_turn_end(self, fn: Callable[[], object]) -> None:
+        """Call ``fn()`` once the callbacks of this turn are through, before the next poll.
+
+        For whoever collects what a turn produces, to send it in one system call. Asked
+        for at a turn's end, or outside of turns, it waits for the end of the next one.
+        """
+        self._at_end.append(fn)
 
     def call_soon_threadsafe(self, fn: Callable[[Unpack[_Args]], object], *args: *_Args) -> None:
         """Have the loop call ``fn(*args)``; for any thread.
@@ -328,7 +338,7 @@ class SelectorLoop:
             os.close(self._wake_fd)
         self._epoll.close()
         self._heap.clear()
-        for calls in (self._soon, self._due, self._from_threads):
+        for calls in (self._soon, self._due, self._from_threads, self._at_end):
             calls.clear()
 
     # Figures
@@ -373,6 +383,8 @@ class SelectorLoop:
             self._call(self._soon, soon)
         if from_threads:
             self._call(self._from_threads, from_threads)
+        if self._at_end:
+            self._end_turn()
 
     def _apply_changes(self) -> None:
         """Tell epoll what the watches want now. Runs no callback."""
@@ -408,7 +420,7 @@ class SelectorLoop:
         self.lag_seconds = lag = now - self._now
         if lag > self.worst_lag_seconds:  # noqa: PLR1730 - no call in every turn
             self.worst_lag_seconds = lag
-        if self._soon or self._from_threads or self._due:
+        if self._soon or self._from_threads or self._due or self._at_end:
             return 0.0
         heap = self._heap
         while heap and heap[0][2]._fn is None:  # not worth waking up for
@@ -433,6 +445,14 @@ class SelectorLoop:
                     writer()
             except Exception as exc:  # any: one connection's bug must not stop the rest
                 self._watch_failed(watch, exc)
+
+    def _end_turn(self) -> None:
+        at_end, self._at_end = self._at_end, []
+        for fn in at_end:
+            try:
+                fn()
+            except Exception:
+                _log.exception("a call at a turn's end failed: %r", fn)
 
     def _collect_due(self, now: float) -> None:
         heap = self._heap
