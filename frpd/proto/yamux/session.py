@@ -328,6 +328,11 @@ class YamuxSession:
         """Whether ``open_stream`` would succeed now."""
         return self._why_no_open() is None
 
+    @property
+    def opens_may_resume(self) -> bool:
+        """Whether a refused ``open_stream`` is worth waiting for: OpensResumed will tell."""
+        return not self._failed and self._peer_accepts and self._table.opens_are_pending()
+
     def open_stream(self, now: float) -> int:
         """Open a stream and return its id; it can be written to at once.
 
@@ -343,6 +348,19 @@ class YamuxSession:
         delta = self._window_bytes - INITIAL_WINDOW_BYTES
         self._output.control(WINDOW_UPDATE, SYN, stream_id, delta)
         return stream_id
+
+    def window(self, stream_id: int) -> int:
+        """Return how much the peer takes of a stream now, whatever the queue holds.
+
+        After 0 WindowOpened will tell. A stream that is gone takes nothing and
+        gets no event.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return 0
+        if not stream.send.remaining:
+            stream.starved = True
+        return stream.send.remaining
 
     def send_data(self, stream_id: int, data: Buffer) -> int:
         """Queue a copy of a prefix of ``data``, one frame; return its length.

@@ -48,6 +48,10 @@ class StreamTable:
             return "too many unacknowledged yamux streams"
         return None
 
+    def opens_are_pending(self) -> bool:
+        """Return whether an acknowledgement is yet to come."""
+        return bool(self._unacknowledged)
+
     def open(self, now: float) -> int:
         """Enter a stream of ours and return its id; only if ``why_no_open`` is None."""
         stream_id = self._next_id
