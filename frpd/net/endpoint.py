@@ -26,6 +26,11 @@ class Outcome(enum.Enum):
 class Endpoint(Protocol):
     """One bidirectional byte stream. Loop thread only."""
 
+    on_failure: Callback | None
+    """Called when a callback given to ``watch`` raised: whoever joined this
+    endpoint to others must let go of all of them. The endpoint itself has
+    been aborted by then."""
+
     def read(self, limit: int) -> Buffer | Outcome:
         """Return between 1 and about ``limit`` bytes, or why there are none.
 
@@ -37,6 +42,9 @@ class Endpoint(Protocol):
             ConnectionLost: the connection was reset.
         """
 
+    def unread(self, data: Buffer) -> None:
+        """Put bytes back in front of what the next read returns (copied)."""
+
     def write(self, data: Buffer) -> int:
         """Take a prefix of ``data`` and return its length; 0 means blocked.
 
@@ -47,10 +55,15 @@ class Endpoint(Protocol):
             ConnectionLost: the peer is gone or this direction was shut.
         """
 
+    def room(self) -> int:
+        """Return how many bytes a write is likely to take now; 0 = blocked."""
+
     def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
-        """Replace both interests; None drops one. Level-triggered: as long as
-        an endpoint is readable (eof and reset included) on_readable is called
-        again on later turns. Callbacks never run inside ``watch``.
+        """Replace both interests; None drops one.
+
+        Level-triggered: as long as an endpoint is readable (end and reset
+        included) on_readable is called again on later turns. Callbacks never
+        run inside ``watch``.
         """
 
     def shutdown_write(self) -> None:

@@ -1,0 +1,190 @@
+"""Connector: opens TCP connections without ever blocking the loop."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from frpd.errors import TransportError
+from frpd.net.address import SockAddr, format_address, join_host_port
+from frpd.net.listener import set_keepalive
+from frpd.net.resolver import Addresses, OnFailed, Resolver
+from frpd.net.stream import SocketStream
+from frpd.selector_loop import SelectorLoop, Timer, Watch
+
+OnStream = Callable[[SocketStream], None]
+
+
+class Connector:
+    """Makes connection attempts; shared by all who dial. Loop thread only.
+
+    Args:
+        loop: the loop.
+        resolver: for host names.
+    """
+
+    def __init__(self, loop: SelectorLoop, resolver: Resolver) -> None:
+        self._loop = loop
+        self._resolver = resolver
+
+    def connect(
+        self,
+        host: str,
+        port: int,
+        on_connected: OnStream,
+        on_failed: OnFailed,
+        *,
+        timeout_seconds: float,
+        keepalive_seconds: int = 7200,
+    ) -> Attempt:
+        """Try each address of ``host`` in turn; call exactly one of the two.
+
+        Neither is called after ``Attempt.cancel()``. The error's text is in
+        Go's words, which frp's users know: ``dial tcp 1.2.3.4:80: connect:
+        connection refused``.
+        """
+        attempt = Attempt(self._loop, on_connected, on_failed, keepalive_seconds)
+        attempt.begin(join_host_port(host, port), timeout_seconds)
+        self._resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
+        return attempt
+
+
+class Attempt:
+    """One call of Connector.connect under way."""
+
+    __slots__ = (
+        "_addresses",
+        "_deadline",
+        "_done",
+        "_keepalive",
+        "_last_error",
+        "_loop",
+        "_on_connected",
+        "_on_failed",
+        "_peer",
+        "_share",
+        "_sock",
+        "_target",
+        "_timer",
+        "_watch",
+    )
+
+    def __init__(
+        self, loop: SelectorLoop, on_connected: OnStream, on_failed: OnFailed, keepalive: int
+    ) -> None:
+        self._loop = loop
+        self._on_connected = on_connected
+        self._on_failed = on_failed
+        self._keepalive = keepalive
+        self._addresses: Addresses = []
+        self._sock: socket.socket | None = None
+        self._watch: Watch | None = None
+        self._timer: Timer | None = None
+        self._done = False
+        self._target = ""
+        self._peer: SockAddr = ("", 0)
+        self._deadline = 0.0
+        self._share = 0.0
+        self._last_error: TransportError | None = None
+
+    def begin(self, target: str, timeout_seconds: float) -> None:
+        """Start the clock; the look-up counts."""
+        self._target = target
+        self._deadline = self._loop.now() + timeout_seconds
+        self._timer = self._loop.call_at(self._deadline, self._timed_out)
+
+    def cancel(self) -> None:
+        """Give up silently. Idempotent."""
+        self._finish()
+
+    def fail(self, error: TransportError) -> None:
+        """Report the failure unless something was reported already."""
+        if not self._done:
+            self._finish()
+            self._on_failed(error)
+
+    def try_addresses(self, addresses: Addresses) -> None:
+        """Start with the first address; each gets an even share of the time."""
+        if self._done:
+            return
+        self._addresses = list(reversed(addresses))
+        self._share = max(self._deadline - self._loop.now(), 0.0) / max(len(addresses), 1)
+        self._try_next()
+
+    def _try_next(self) -> None:
+        self._drop_socket()
+        while self._addresses:
+            family, self._peer = self._addresses.pop()
+            try:
+                self._start(family)
+            except OSError as error:
+                self._drop_socket()
+                self._last_error = self._error(error.errno)
+                continue
+            return
+        self.fail(self._last_error or TransportError(f"dial tcp {self._target}: no address"))
+
+    def _start(self, family: socket.AddressFamily) -> None:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._sock = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_keepalive(sock, self._keepalive)
+        code = sock.connect_ex(self._peer)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, os.strerror(code))
+        self._watch = self._loop.watch(sock.fileno(), self._callback_failed)
+        self._watch.set(None, self._connect_settled)
+        if self._addresses:  # the last one may use all the time that is left
+            self._rearm(self._loop.now() + self._share)
+
+    def _connect_settled(self) -> None:
+        sock = self._sock
+        assert sock is not None
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._last_error = self._error(code)
+            self._try_next()
+            return
+        self._sock = None
+        self._finish()
+        self._on_connected(SocketStream(self._loop, sock, self._peer))
+
+    def _timed_out(self) -> None:
+        self._last_error = TransportError(f"dial tcp {self._where()}: i/o timeout")
+        if self._addresses:
+            self._rearm(self._deadline)
+            self._try_next()
+        else:
+            self.fail(self._last_error)
+
+    def _rearm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(when, self._deadline), self._timed_out)
+
+    def _where(self) -> str:
+        return format_address(self._peer) if self._peer[0] else self._target
+
+    def _error(self, code: int | None) -> TransportError:
+        text = os.strerror(code or 0).lower()
+        return TransportError(f"dial tcp {self._where()}: connect: {text}")
+
+    def _callback_failed(self, error: BaseException) -> None:
+        self.fail(TransportError(f"dial tcp {self._where()}: internal error: {error}"))
+
+    def _drop_socket(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+    def _finish(self) -> None:
+        self._done = True
+        self._drop_socket()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

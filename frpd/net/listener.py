@@ -1,0 +1,172 @@
+"""Listener: a bound TCP port that hands accepted connections to its owner.
+
+Accepting is bounded per turn, so a flood of new connections cannot starve the
+old ones. When the process runs out of file descriptors the listener pauses,
+serves what it has, and resumes by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from frpd.errors import TransportError
+from frpd.log import get_logger
+from frpd.net.address import SockAddr, format_address, join_host_port, literal_family
+from frpd.net.stream import SocketStream
+from frpd.selector_loop import SelectorLoop, Timer
+
+ACCEPTS_PER_TURN = 64
+BACKLOG = 4096  # the kernel caps it at net.core.somaxconn
+PAUSE_SECONDS = 0.25
+COMPLAIN_EVERY_SECONDS = 60.0
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+_log = get_logger("frpd.net.listener")
+
+
+class ListenError(TransportError):
+    """A port cannot be bound; ``errno`` says why, ``address`` where."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        self.address = address
+        self.errno = error.errno
+        text = (error.strerror or str(error)).lower()
+        super().__init__(f"listen tcp {address}: bind: {text}")
+
+
+def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.socket:
+    """Return a listening socket whose options its connections inherit.
+
+    ``::`` and the empty string listen on IPv4 too, as Go's listeners do.
+
+    Args:
+        host: address literal, name, or empty for all addresses.
+        port: 0 lets the kernel choose.
+        keepalive_seconds: idle time before TCP keep-alive probes; <= 0 is off.
+
+    Raises:
+        ListenError: the address cannot be bound.
+    """
+    try:
+        family, address = _bind_address(host, port)
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise ListenError(join_host_port(host, port), error) from error
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host not in ("", "::")))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        set_keepalive(sock, keepalive_seconds)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise ListenError(join_host_port(host, port), error) from error
+    return sock
+
+
+def set_keepalive(sock: socket.socket, idle_seconds: int) -> None:
+    """Switch TCP keep-alive on with this idle time, or off when it is <= 0."""
+    if idle_seconds <= 0:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, min(idle_seconds, 32767))
+
+
+def _bind_address(host: str, port: int) -> tuple[socket.AddressFamily, SockAddr]:
+    if not host:
+        return (socket.AF_INET6, ("::", port)) if socket.has_ipv6 else (socket.AF_INET, ("", port))
+    family = literal_family(host)
+    if family == socket.AF_INET:
+        return family, (host, port)
+    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return info[0], cast("SockAddr", info[4])
+
+
+class Listener:
+    """Accepts on one socket until closed. Loop thread only.
+
+    Args:
+        loop: the loop that watches the socket.
+        sock: bound, listening, non-blocking; owned from now on.
+        on_stream: called with each accepted connection.
+    """
+
+    __slots__ = ("_closed", "_complained", "_loop", "_on_stream", "_retry", "_sock", "_watch")
+
+    def __init__(
+        self, loop: SelectorLoop, sock: socket.socket, on_stream: Callable[[SocketStream], None]
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._on_stream = on_stream
+        self._retry: Timer | None = None
+        self._complained: float | None = None
+        self._closed = False
+        self._watch = loop.watch(sock.fileno(), self._accept_failed)
+        self._watch.set(self._accept_ready, None)
+
+    @property
+    def address(self) -> SockAddr:
+        """The bound address, with the port that the kernel chose for 0."""
+        return cast("SockAddr", self._sock.getsockname())
+
+    def close(self) -> None:
+        """Stop listening; connections that wait in the backlog are refused. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._retry is not None:
+            self._retry.cancel()
+        self._watch.close()
+        self._sock.close()
+
+    def _accept_ready(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            if self._closed:
+                return
+            try:
+                sock, peer = self._sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._pause(error)
+                    return
+                continue  # that connection died in the backlog (accept(2)); the next may be well
+            sock.setblocking(False)
+            self._hand_over(SocketStream(self._loop, sock, peer))
+
+    def _hand_over(self, stream: SocketStream) -> None:
+        try:
+            self._on_stream(stream)
+        except Exception:
+            _log.exception("accepting %s failed", stream.describe())
+            stream.abort()
+
+    def _pause(self, error: OSError) -> None:
+        now = self._loop.now()
+        if self._complained is None or now - self._complained >= COMPLAIN_EVERY_SECONDS:
+            self._complained = now
+            _log.error(
+                "cannot accept on %s: %s; waiting for connections to end "
+                "(raise LimitNOFILE / ulimit -n if this persists)",
+                format_address(self.address),
+                error.strerror,
+            )
+        self._watch.set(None, None)
+        self._retry = self._loop.call_later(PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._retry = None
+        if not self._closed:
+            self._watch.set(self._accept_ready, None)
+
+    def _accept_failed(self, _error: BaseException) -> None:
+        # A bug in a callback must not cost us the port: keep listening.
+        if not self._closed:
+            self._watch.set(self._accept_ready, None)

@@ -1,0 +1,165 @@
+"""SocketStream: one connected, non-blocking stream socket on the loop.
+
+It keeps no write buffer: the kernel's is enough, and whoever writes holds the
+rest back. Any OSError of the socket becomes ConnectionLost here, nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from typing import cast
+
+from frpd.errors import ConnectionLost
+from frpd.log import get_logger
+from frpd.net.address import SockAddr, format_address
+from frpd.net.endpoint import Buffer, Callback, Outcome
+from frpd.selector_loop import SelectorLoop
+
+_log = get_logger("frpd.net.stream")
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
+
+
+class SocketStream:
+    """An Endpoint over a connected socket, which it owns. Loop thread only.
+
+    Args:
+        loop: the loop that watches the socket.
+        sock: connected and non-blocking.
+        peer: the other side's address as the kernel gave it.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_loop",
+        "_on_readable",
+        "_on_writable",
+        "_pushed_back",
+        "_sock",
+        "_watch",
+        "on_failure",
+        "peer",
+    )
+
+    def __init__(self, loop: SelectorLoop, sock: socket.socket, peer: SockAddr) -> None:
+        self.on_failure: Callback | None = None
+        self.peer = peer
+        self._loop = loop
+        self._sock = sock
+        self._watch = loop.watch(sock.fileno(), self._failed)
+        self._pushed_back = b""
+        self._on_readable: Callback | None = None
+        self._on_writable: Callback | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """True after close() or abort()."""
+        return self._closed
+
+    def local_address(self) -> SockAddr:
+        """Return our side's address (a system call).
+
+        Raises:
+            ConnectionLost: the socket is closed.
+        """
+        try:
+            return cast("SockAddr", self._sock.getsockname())
+        except OSError as error:
+            raise ConnectionLost(str(error)) from error
+
+    def describe(self) -> str:
+        """Return the peer's address."""
+        return format_address(self.peer)
+
+    def read(self, limit: int) -> Buffer | Outcome:
+        """See Endpoint.read; the buffer is the loop's shared scratch memory."""
+        if self._pushed_back:
+            data, self._pushed_back = self._pushed_back[:limit], self._pushed_back[limit:]
+            return data
+        scratch = self._loop.scratch
+        try:
+            count = self._sock.recv_into(scratch, min(limit, len(scratch)))
+        except (BlockingIOError, InterruptedError):
+            return Outcome.EMPTY
+        except OSError as error:
+            raise ConnectionLost(_reason(error)) from error
+        return scratch[:count] if count else Outcome.EOF
+
+    def unread(self, data: Buffer) -> None:
+        """See Endpoint.unread."""
+        if len(data):
+            self._pushed_back = bytes(data) + self._pushed_back
+            self._announce_pushed_back()
+
+    def write(self, data: Buffer) -> int:
+        """See Endpoint.write: one send() to the kernel."""
+        try:
+            return self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise ConnectionLost(_reason(error)) from error
+
+    def room(self) -> int:
+        """Return the size of the scratch buffer: the kernel does not say."""
+        return len(self._loop.scratch)
+
+    def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
+        """See Endpoint.watch."""
+        if self._closed:
+            return
+        self._on_readable = on_readable
+        self._on_writable = on_writable
+        self._watch.set(on_readable, on_writable)
+        if self._pushed_back:
+            self._announce_pushed_back()
+
+    def shutdown_write(self) -> None:
+        """Send FIN behind what the kernel still holds."""
+        with contextlib.suppress(OSError):  # the peer may be gone already; reads will tell
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close; the kernel delivers what it has taken."""
+        if self._closed:
+            return
+        self._closed = True
+        self._watch.close()
+        self._on_readable = self._on_writable = None
+        self._sock.close()
+
+    def abort(self) -> None:
+        """Close with RST."""
+        if self._closed:
+            return
+        with contextlib.suppress(OSError):  # not a TCP socket
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.close()
+
+    def _announce_pushed_back(self) -> None:
+        if self._on_readable is not None:
+            self._loop.call_soon(self._deliver_pushed_back)
+
+    def _deliver_pushed_back(self) -> None:
+        # The kernel cannot report bytes that it no longer has.
+        if not (self._pushed_back and self._on_readable):
+            return
+        try:
+            self._on_readable()
+        except Exception as error:
+            _log.exception("a callback of %s failed", self.describe())
+            self._failed(error)
+            return
+        self._announce_pushed_back()
+
+    def _failed(self, _error: BaseException) -> None:
+        self.abort()
+        if self.on_failure is not None:
+            self.on_failure()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

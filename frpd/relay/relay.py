@@ -1,0 +1,158 @@
+"""Relay: joins two endpoints until both directions are over.
+
+Two halves, one per direction, that know nothing of each other. The relay
+keeps their interests apart (an endpoint is read by one half and written by
+the other), ends them and counts.
+
+How ends travel:
+
+* A clean end of one side is passed on as a clean end of our writing to the
+  other; the opposite direction goes on (half-close).
+* Where one side speaks frp's own protocol without half-close, its end means
+  that it has closed altogether: what it sent is delivered, then both go.
+* When one side can no longer be written, what it still has to say is
+  delivered before the loss is passed on.
+* A reset is passed on as a reset.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from frpd.net.endpoint import Endpoint
+from frpd.relay.halves import CopyHalf
+from frpd.selector_loop import SelectorLoop, Timer
+
+# How long we listen to a side that nobody reads any more, so that closing it
+# does not destroy what is still on its way to it (RFC 9112, 9.6, same reason).
+LINGER_SECONDS = 1.0
+
+
+class Ending(enum.Enum):
+    """How a relay ended, for the access log."""
+
+    CLEAN = "closed"
+    RESET = "reset"
+    ABORTED = "aborted"
+
+
+@dataclass(slots=True)
+class RelayResult:
+    """What passed: payload bytes from a to b and back, and how it ended."""
+
+    a_to_b: int
+    b_to_a: int
+    ending: Ending
+    reason: str
+
+
+class Relay:
+    """Copies between endpoints ``a`` and ``b``. Loop thread only.
+
+    Args:
+        loop: for the one timer that a relay may need.
+        a: usually the visitor (server) or the local service (client).
+        b: usually the work connection.
+        b_half_closes: False when an end of stream from ``b`` means that b's
+            owner has closed both directions (a Go peer).
+        on_done: called once, after both endpoints were closed or aborted.
+    """
+
+    __slots__ = ("_a", "_ab", "_b", "_b_half_closes", "_ba", "_lost", "_on_done", "_timer", "loop")
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        a: Endpoint,
+        b: Endpoint,
+        *,
+        b_half_closes: bool,
+        on_done: Callable[[RelayResult], None],
+    ) -> None:
+        self.loop = loop
+        self._a = a
+        self._b = b
+        self._b_half_closes = b_half_closes
+        self._on_done: Callable[[RelayResult], None] | None = on_done
+        self._timer: Timer | None = None
+        self._lost = ""
+        self._ab = CopyHalf(self, a, b)
+        self._ba = CopyHalf(self, b, a)
+        a.on_failure = b.on_failure = self._callback_failed
+        self.update()
+
+    @property
+    def a_to_b(self) -> int:
+        """Payload bytes moved from a to b so far."""
+        return self._ab.moved
+
+    @property
+    def b_to_a(self) -> int:
+        """Payload bytes moved from b to a so far."""
+        return self._ba.moved
+
+    def abort(self, reason: str) -> None:
+        """Reset both sides now. Idempotent."""
+        self._lost = self._lost or reason
+        self._finish(Ending.ABORTED)
+
+    # What the halves report.
+
+    def update(self) -> None:
+        """Set both endpoints' interests from the halves' states."""
+        ab, ba = self._ab, self._ba
+        self._a.watch(
+            ab.on_readable if ab.reading else None, ba.on_writable if ba.blocked else None
+        )
+        self._b.watch(
+            ba.on_readable if ba.reading else None, ab.on_writable if ab.blocked else None
+        )
+
+    def half_ended(self, half: CopyHalf) -> None:
+        """A direction is over: its source ended and its sink has everything."""
+        other = self._ba if half is self._ab else self._ab
+        if other.over:
+            self._finish(Ending.RESET if self._lost else Ending.CLEAN)
+            return
+        if half is self._ba and not self._b_half_closes and not self._lost:
+            other.discard()
+            self._timer = self.loop.call_later(LINGER_SECONDS, self._linger_over)
+        self.update()
+
+    def source_lost(self, reason: str) -> None:
+        """Reading failed: the side is gone, and so is all that it could say."""
+        self._lost = self._lost or reason
+        self._finish(Ending.RESET)
+
+    def sink_lost(self, half: CopyHalf, reason: str) -> None:
+        """Writing failed: hear the side out, then pass the loss on."""
+        self._lost = self._lost or reason
+        half.stop()
+        other = self._ba if half is self._ab else self._ab
+        if other.over:
+            self._finish(Ending.RESET)
+        else:
+            self.update()
+
+    def _linger_over(self) -> None:
+        self._timer = None
+        self._finish(Ending.CLEAN)
+
+    def _callback_failed(self) -> None:
+        self.abort("internal error")
+
+    def _finish(self, ending: Ending) -> None:
+        on_done, self._on_done = self._on_done, None
+        if on_done is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        for endpoint in (self._a, self._b):
+            endpoint.on_failure = None
+            if ending is Ending.CLEAN:
+                endpoint.close()
+            else:
+                endpoint.abort()
+        on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
