@@ -1,0 +1,155 @@
+"""What frpc needs of a carrier to the server, and how streams come out of it.
+
+A Transport makes one connection per call. Above it, a ServerLink gives frp
+streams: with tcp_mux all of them over one connection, without it one
+connection each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from frpd.errors import TransportError
+from frpd.net.endpoint import Endpoint
+from frpd.proto.yamux.session import YamuxSession
+from frpd.selector_loop import SelectorLoop
+from frpd.transports.mux import MuxLink, MuxStream
+
+OnEndpoint: TypeAlias = Callable[[Endpoint], None]
+OnFailed: TypeAlias = Callable[[TransportError], None]
+OnLost: TypeAlias = Callable[[str], None]
+
+
+class Dialing(Protocol):
+    """A connection attempt under way."""
+
+    def cancel(self) -> None:
+        """Give up silently."""
+
+
+class Transport(Protocol):
+    """Dials the server."""
+
+    def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
+        """Make one connection; exactly one of the two is called, unless cancelled."""
+
+
+class ServerLink(Protocol):
+    """Where frpc gets its streams from. Loop thread only."""
+
+    def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        """Open one frp stream; exactly one of the two is called, unless closed."""
+
+    def close(self) -> None:
+        """Drop everything, calls under way included. Idempotent."""
+
+
+class MuxedLink:
+    """All streams over one yamux connection, dialled with the first of them.
+
+    Args:
+        loop: the loop.
+        transport: dials the server.
+        keepalive_seconds: between yamux pings.
+        on_lost: called once when an established connection has ended.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        transport: Transport,
+        *,
+        keepalive_seconds: float,
+        on_lost: OnLost,
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._keepalive = keepalive_seconds
+        self._on_lost = on_lost
+        self._dialing: Dialing | None = None
+        self._mux: MuxLink | None = None
+        self._closed = False
+
+    def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        """See ServerLink.open_stream; only one call may be made before it answers."""
+        if self._mux is not None:
+            self._mux.open_stream(on_open, on_failed)
+            return
+
+        def connected(carrier: Endpoint) -> None:
+            self._dialing = None
+            session = YamuxSession(
+                is_client=True, now=self._loop.now(), keepalive_seconds=self._keepalive
+            )
+            self._mux = MuxLink(
+                self._loop, carrier, session, on_stream=_refuse, on_closed=self._mux_closed
+            )
+            self._mux.open_stream(on_open, on_failed)
+
+        self._dialing = self._transport.dial(connected, on_failed)
+
+    def close(self) -> None:
+        """See ServerLink.close; the server hears a go-away."""
+        self._closed = True
+        if self._dialing is not None:
+            self._dialing.cancel()
+        if self._mux is not None:
+            self._mux.go_away()
+            self._mux.close()
+
+    def _mux_closed(self, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            self._on_lost(reason)
+
+
+def _refuse(stream: MuxStream) -> None:
+    """Reset a stream that the server opens: frp's servers never do."""
+    stream.abort()
+
+
+class DirectLink:
+    """A connection of its own for every stream (tcp_mux off).
+
+    Args:
+        transport: dials the server.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._dialing: set[Dialing] = set()
+        self._closed = False
+
+    def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        """See ServerLink.open_stream."""
+        if self._closed:
+            on_failed(TransportError("the connection is closed"))
+            return
+        dialing: Dialing | None = None
+        answered = False
+
+        def settle() -> None:
+            nonlocal answered
+            answered = True
+            if dialing is not None:
+                self._dialing.discard(dialing)
+
+        def connected(endpoint: Endpoint) -> None:
+            settle()
+            on_open(endpoint)
+
+        def failed(error: TransportError) -> None:
+            settle()
+            on_failed(error)
+
+        dialing = self._transport.dial(connected, failed)
+        if not answered:
+            self._dialing.add(dialing)
+
+    def close(self) -> None:
+        """See ServerLink.close."""
+        self._closed = True
+        for dialing in self._dialing:
+            dialing.cancel()
+        self._dialing.clear()

@@ -1,0 +1,508 @@
+"""MuxLink drives one YamuxSession over one connection; MuxStream is one of its streams.
+
+Input: every chunk read from the trunk goes through the session, and each
+stream that got something is told once per chunk. Payload is handed on without
+a copy as long as its reader takes it at once. The trunk is always drained: what
+a reader leaves stays in its stream, bounded by the window granted to the peer.
+
+Output: frames of one loop turn leave in one system call, at the turn's end. A
+trunk that is full blocks the streams that write to it, in turns.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from frpd.errors import ConnectionLost, LimitError, RemoteProtocolError, TransportError
+from frpd.log import get_logger
+from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
+from frpd.proto.yamux.events import (
+    Data,
+    GoAwayReceived,
+    OpensResumed,
+    StreamEnded,
+    StreamOpened,
+    StreamReset,
+    WindowOpened,
+    YamuxEvent,
+)
+from frpd.proto.yamux.session import YamuxSession
+from frpd.selector_loop import SelectorLoop, Timer
+
+READ_BYTES = 256 * 1024
+# Above this many queued bytes we do not wait for the end of the turn.
+FLUSH_EARLY_BYTES = 64 * 1024
+
+OnStream: TypeAlias = Callable[["MuxStream"], None]
+OnFailed: TypeAlias = Callable[[TransportError], None]
+
+_log = get_logger("frpd.transports.mux")
+
+
+class MuxLink:
+    """One multiplexed connection. Loop thread only.
+
+    Args:
+        loop: the loop.
+        carrier: the connection; owned from now on.
+        session: its protocol state, fresh.
+        on_stream: called with each stream that the peer opens.
+        on_closed: called once, on a later turn, when the connection has
+            ended, with the reason in words.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_carrier",
+        "_closed",
+        "_closing",
+        "_flush_planned",
+        "_loop",
+        "_on_closed",
+        "_on_stream",
+        "_streams",
+        "_timer",
+        "_trunk_blocked",
+        "_waiting_opens",
+        "session",
+    )
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        carrier: Endpoint,
+        session: YamuxSession,
+        *,
+        on_stream: OnStream,
+        on_closed: Callable[[str], None],
+    ) -> None:
+        self.session = session
+        self._loop = loop
+        self._carrier = carrier
+        self._on_stream = on_stream
+        self._on_closed: Callable[[str], None] | None = on_closed
+        self._streams: dict[int, MuxStream] = {}
+        self._flush_planned = False
+        self._busy = False  # inside flush() or the trunk's input: do not flush from within
+        self._trunk_blocked = False
+        self._waiting_opens: deque[tuple[OnStream, OnFailed]] = deque()
+        self._closing = False
+        self._closed = False
+        self._timer: Timer | None = None
+        carrier.on_failure = self._callback_failed
+        carrier.watch(self._trunk_readable, None)
+        self._rearm()
+
+    def describe(self) -> str:
+        """Return the peer's address."""
+        return self._carrier.describe()
+
+    @property
+    def stream_count(self) -> int:
+        """Streams that exist now."""
+        return len(self._streams)
+
+    def open_stream(self, on_open: OnStream, on_failed: OnFailed) -> None:
+        """Open a stream and call ``on_open`` with it; it can be written at once.
+
+        When too many opens are unacknowledged it waits for its turn. Exactly
+        one of the two is called.
+        """
+        if self._closed:
+            on_failed(TransportError("the connection is closed"))
+            return
+        try:
+            stream_id = self.session.open_stream(self._loop.now())
+        except LimitError as error:
+            if self.session.opens_may_resume:
+                self._waiting_opens.append((on_open, on_failed))
+            else:
+                on_failed(TransportError(str(error)))
+            return
+        stream = self._streams[stream_id] = MuxStream(self, stream_id)
+        self.plan_flush()
+        on_open(stream)
+
+    def go_away(self) -> None:
+        """Tell the peer to open no more streams."""
+        if not self._closed:
+            self.session.go_away()
+            self.plan_flush()
+
+    def close(self) -> None:
+        """Send what is queued, then close; streams are lost. Idempotent."""
+        if self._closed or self._closing:
+            return
+        self._closing = True
+        self.flush()
+        if not self._trunk_blocked:
+            self._shut("closed here", clean=True)
+
+    def abort(self, reason: str) -> None:
+        """Drop the connection now. Idempotent."""
+        self._shut(reason, clean=False)
+
+    # For MuxStream.
+
+    def plan_flush(self) -> None:
+        """Send at the end of this turn, or now if much is queued."""
+        if self._trunk_blocked or self._closed:
+            return
+        if self.session.output_bytes >= FLUSH_EARLY_BYTES and not self._busy:
+            self.flush()
+        elif not self._flush_planned:
+            self._flush_planned = True
+            self._loop.call_at_turn_end(self._planned_flush)
+
+    def call_soon(self, call: Callback) -> None:
+        """Run something of a stream's on a later turn."""
+        self._loop.call_soon(call)
+
+    def now(self) -> float:
+        """Return the loop's time."""
+        return self._loop.now()
+
+    def forget(self, stream_id: int) -> None:
+        """The stream is over in both directions and nobody reads it."""
+        self._streams.pop(stream_id, None)
+
+    # Output.
+
+    def _planned_flush(self) -> None:
+        self._flush_planned = False
+        if not self._trunk_blocked:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write queued frames until none are left or the trunk is full."""
+        session = self.session
+        self._busy = True
+        while not self._closed:
+            segment = session.next_segment()
+            if segment is None:
+                self._set_trunk_blocked(False)
+                break
+            try:
+                taken = self._carrier.write(segment)
+            except ConnectionLost as error:
+                self._busy = False
+                self._shut(str(error), clean=False)
+                return
+            if not taken:
+                self._set_trunk_blocked(True)
+                break
+            session.segment_sent(taken)
+        self._deliver(session.take_events())
+        self._busy = False
+
+    def _set_trunk_blocked(self, blocked: bool) -> None:
+        if blocked != self._trunk_blocked:
+            self._trunk_blocked = blocked
+            self._carrier.watch(self._trunk_readable, self._trunk_writable if blocked else None)
+
+    def _trunk_writable(self) -> None:
+        self.flush()
+        if self._closing and not self._trunk_blocked:
+            self._shut("closed here", clean=True)
+
+    # Input.
+
+    def _trunk_readable(self) -> None:
+        try:
+            data = self._carrier.read(READ_BYTES)
+            if isinstance(data, Outcome):
+                if data is Outcome.EOF:
+                    self._shut("closed by the peer", clean=True)
+                return
+            self.session.receive_data(data, self._loop.now())
+        except (ConnectionLost, RemoteProtocolError) as error:
+            self._deliver(self.session.take_events())
+            self._shut(str(error), clean=False)
+            return
+        self._busy = True
+        self._deliver(self.session.take_events())
+        self._busy = False
+        self.plan_flush()
+
+    def _deliver(self, events: list[YamuxEvent]) -> None:
+        """Hand events out; each stream's reader is called once per batch."""
+        fed: list[MuxStream] = []
+        for event in events:
+            if type(event) is Data:
+                stream = self._streams.get(event.stream_id)
+                if stream is not None and stream.feed(event.payload):
+                    fed.append(stream)
+                elif stream is None:
+                    self.session.consumed(event.stream_id, len(event.payload))
+            else:
+                self._deliver_other(event)
+        for stream in fed:
+            stream.serve_reader()
+
+    def _deliver_other(self, event: YamuxEvent) -> None:
+        if isinstance(event, StreamOpened):
+            stream = self._streams[event.stream_id] = MuxStream(self, event.stream_id)
+            self._hand_over(stream)
+        elif isinstance(event, StreamEnded | StreamReset | WindowOpened):
+            known = self._streams.get(event.stream_id)
+            if known is None:
+                return
+            if isinstance(event, WindowOpened):
+                known.serve_writer()
+            else:
+                known.ended(reset=isinstance(event, StreamReset))
+        elif isinstance(event, OpensResumed):
+            self._resume_opens()
+        elif isinstance(event, GoAwayReceived):
+            _log.debug("%s opens no more streams", self.describe())
+
+    def _resume_opens(self) -> None:
+        waiting = self._waiting_opens
+        while waiting and self.session.may_open:
+            self.open_stream(*waiting.popleft())
+
+    def _hand_over(self, stream: MuxStream) -> None:
+        try:
+            self._on_stream(stream)
+        except Exception:
+            _log.exception("a new stream of %s failed", self.describe())
+            stream.abort()
+
+    # Time and end.
+
+    def _rearm(self) -> None:
+        deadline = self.session.next_deadline()
+        self._timer = None
+        if deadline is not None and not self._closed:
+            self._timer = self._loop.call_at(deadline, self._deadline_passed)
+
+    def _deadline_passed(self) -> None:
+        try:
+            self.session.handle_deadline(self._loop.now())
+        except (ConnectionLost, RemoteProtocolError) as error:
+            self._shut(str(error), clean=False)
+            return
+        self._deliver(self.session.take_events())
+        self.plan_flush()
+        self._rearm()
+
+    def _callback_failed(self) -> None:
+        self._shut("internal error, see the log", clean=False)
+
+    def _shut(self, reason: str, *, clean: bool) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._carrier.on_failure = None
+        if clean:
+            self._carrier.close()
+        else:
+            self._carrier.abort()
+        self.session.receive_eof()
+        self.session.take_events()
+        for _, on_failed in self._waiting_opens:
+            self._loop.call_soon(on_failed, TransportError(reason))
+        self._waiting_opens.clear()
+        streams, self._streams = list(self._streams.values()), {}
+        for stream in streams:
+            self._loop.call_soon(stream.link_lost, reason)
+        on_closed, self._on_closed = self._on_closed, None
+        if on_closed is not None:
+            self._loop.call_soon(on_closed, reason)
+
+
+class MuxStream:
+    """An Endpoint over one yamux stream. Loop thread only."""
+
+    __slots__ = (
+        "_chunks",
+        "_dead",
+        "_ended",
+        "_link",
+        "_local_over",
+        "_lost",
+        "_on_readable",
+        "_on_writable",
+        "_scheduled",
+        "on_failure",
+        "stream_id",
+    )
+
+    def __init__(self, link: MuxLink, stream_id: int) -> None:
+        self.on_failure: Callback | None = None
+        self.stream_id = stream_id
+        self._link = link
+        self._chunks: deque[Buffer] | None = None  # most idle streams never need one
+        self._on_readable: Callback | None = None
+        self._on_writable: Callback | None = None
+        self._scheduled = False
+        self._ended = False  # the peer sent FIN
+        self._lost = ""  # reset, or the link is gone: why
+        self._local_over = False  # we ended our direction
+        self._dead = False  # closed or aborted here
+
+    def describe(self) -> str:
+        """Return the link's peer and the stream's number."""
+        return f"{self._link.describe()}#{self.stream_id}"
+
+    def read(self, limit: int) -> Buffer | Outcome:
+        """See Endpoint.read; reading gives the peer its credit back."""
+        chunks = self._chunks
+        if chunks:
+            data = self._take(chunks, limit)
+            self._link.session.consumed(self.stream_id, len(data))
+            self._link.plan_flush()
+            return data
+        if self._lost:
+            raise ConnectionLost(self._lost)
+        return Outcome.EOF if self._ended else Outcome.EMPTY
+
+    def unread(self, data: Buffer) -> None:
+        """See Endpoint.unread. Their credit stays given."""
+        if len(data):
+            if self._chunks is None:
+                self._chunks = deque()
+            self._chunks.appendleft(bytes(data))
+            self._schedule()
+
+    def write(self, data: Buffer) -> int:
+        """See Endpoint.write: copied into the link's queue, within the peer's window."""
+        if self._lost or self._local_over:
+            raise ConnectionLost(self._lost or "stream is closed")
+        taken = self._link.session.send_data(self.stream_id, data)
+        if taken:
+            self._link.plan_flush()
+        return taken
+
+    def room(self) -> int:
+        """Return what the peer's window allows; after 0, on_writable comes."""
+        if self._lost or self._local_over:
+            return 1  # let the write say so
+        return self._link.session.window(self.stream_id)
+
+    def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
+        """See Endpoint.watch."""
+        self._on_readable = on_readable
+        self._on_writable = on_writable
+        if on_readable is not None and (self._chunks or self._ended or self._lost):
+            self._schedule()
+        if on_writable is not None:
+            self._schedule()
+
+    def shutdown_write(self) -> None:
+        """Send FIN behind what was taken."""
+        if not (self._local_over or self._lost):
+            self._local_over = True
+            self._link.session.end_stream(self.stream_id, self._link.now())
+            self._link.plan_flush()
+
+    def close(self) -> None:
+        """End our direction and throw away what still comes. Idempotent."""
+        if self._dead:
+            return
+        self.shutdown_write()
+        self._drop()
+
+    def abort(self) -> None:
+        """Send RST. Idempotent."""
+        if self._dead:
+            return
+        if not self._lost:
+            self._link.session.reset_stream(self.stream_id)
+            self._link.plan_flush()
+            self._lost = "reset here"
+        self._drop()
+
+    # For MuxLink.
+
+    def feed(self, payload: Buffer) -> bool:
+        """Take a borrowed view; return True when it is the first of this batch."""
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = deque()
+        chunks.append(payload)
+        return len(chunks) == 1 or not isinstance(chunks[-2], memoryview)
+
+    def serve_reader(self) -> None:
+        """Let the reader take what came, then keep a copy of what it left."""
+        if self._on_readable is not None:
+            self._run(self._on_readable)
+        chunks = self._chunks
+        if chunks:
+            for index, chunk in enumerate(chunks):
+                if isinstance(chunk, memoryview):
+                    chunks[index] = bytes(chunk)
+            self._schedule()
+
+    def serve_writer(self) -> None:
+        """There is room again."""
+        if self._on_writable is not None:
+            self._run(self._on_writable)
+
+    def ended(self, *, reset: bool) -> None:
+        """The peer sent FIN or RST; buffered bytes stay readable."""
+        self._ended = True
+        if reset:
+            self._lost = "connection reset by peer"
+            self._link.forget(self.stream_id)
+        elif self._local_over:
+            self._link.forget(self.stream_id)
+        self._schedule()
+
+    def link_lost(self, reason: str) -> None:
+        """The connection underneath is gone."""
+        if not self._lost:
+            self._lost = reason
+            self._wake()
+
+    def _take(self, chunks: deque[Buffer], limit: int) -> Buffer:
+        data = chunks.popleft()
+        if len(data) > limit:
+            view = memoryview(data)
+            chunks.appendleft(view[limit:] if isinstance(data, memoryview) else bytes(view[limit:]))
+            return view[:limit]
+        if not chunks or len(data) + len(chunks[0]) > limit:
+            return data
+        parts = [data]
+        size = len(data)
+        while chunks and size + len(chunks[0]) <= limit:
+            part = chunks.popleft()
+            size += len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _drop(self) -> None:
+        self._dead = True
+        self._on_readable = self._on_writable = None
+        chunks, self._chunks = self._chunks, None
+        if chunks:
+            self._link.session.consumed(self.stream_id, sum(map(len, chunks)))
+        self._link.forget(self.stream_id)
+
+    def _schedule(self) -> None:
+        if not self._scheduled and (self._on_readable or self._on_writable):
+            self._scheduled = True
+            self._link.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._scheduled = False
+        readable = self._chunks or self._ended or self._lost
+        if readable and self._on_readable is not None:
+            self._run(self._on_readable)
+            if self._chunks:
+                self._schedule()
+        if self._on_writable is not None and self.room() > 0:
+            self._run(self._on_writable)
+
+    def _run(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception:
+            _log.exception("a callback of %s failed", self.describe())
+            self.abort()
+            if self.on_failure is not None:
+                self.on_failure()
