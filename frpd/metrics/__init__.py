@@ -1,1 +1,1 @@
-"""TODO."""
+"""Plain numbers, kept by the objects that they describe."""

@@ -1,1 +1,18 @@
-"""TODO."""
+"""Proxy types on the server: one file each, one row here.
+
+The key is NewProxy.proxy_type; an empty type means tcp, as in every frp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from frpd.proto.message.types import NewProxy
+from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.server.proxies.tcp import TcpProxy
+
+PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
+    "": TcpProxy,
+    "tcp": TcpProxy,
+}

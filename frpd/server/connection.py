@@ -1,0 +1,230 @@
+"""Connection: one transport connection from somewhere, from accept to identity.
+
+It finds out whether yamux is spoken (first byte 0, whatever ``tcp_mux`` says
+here: the two cannot be confused, and a mismatch is the commonest mistake), and
+reads the first message of each stream. Login makes it a client's connection;
+NewWorkConn hands a stream to the client that it names. Until then it is
+pending, and the door may end it at any time.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from frpd.errors import ConnectionLost, FrpError
+from frpd.log import get_logger
+from frpd.net.address import host_of
+from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.stream import SocketStream
+from frpd.proto.message.types import Login, Message, NewWorkConn
+from frpd.proto.yamux.session import YamuxSession
+from frpd.selector_loop import SelectorLoop, Timer
+from frpd.server.door import Door
+from frpd.transports.messages import MessageStream
+from frpd.transports.mux import MuxLink, MuxStream
+
+MAX_STREAMS = 65_536
+YAMUX_FIRST_BYTE = 0
+
+_log = get_logger("frpd.server.connection")
+
+
+class Identities(Protocol):
+    """Who decides what a first message is worth: the service."""
+
+    def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
+        """Take the stream over; False = refused, and the answer was sent."""
+
+    def work_connection(self, connection: Connection, hello: NewWorkConn, work: Endpoint) -> bool:
+        """Take a work connection; False = nobody wants it."""
+
+
+class Connection:
+    """One accepted connection. Loop thread only.
+
+    Args:
+        loop: the loop.
+        stream: freshly accepted; owned from now on.
+        door: counts it while it is pending.
+        identities: takes over what has identified itself.
+        first_message_seconds: how long a later stream may stay silent.
+        keepalive_seconds: between yamux pings.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        stream: SocketStream,
+        *,
+        door: Door,
+        identities: Identities,
+        first_message_seconds: float,
+        keepalive_seconds: float,
+    ) -> None:
+        self._loop = loop
+        self._stream = stream
+        self._door = door
+        self._identities = identities
+        self._first_message_seconds = first_message_seconds
+        self._keepalive_seconds = keepalive_seconds
+        self._link: MuxLink | None = None
+        self._trusted = False
+        self.peer = stream.describe()
+        self._ticket = door.admit(host_of(stream.peer), self._refused)
+        stream.on_failure = self._gone
+        stream.watch(self._sniff, None)
+
+    @property
+    def is_mux(self) -> bool:
+        """Whether streams share this connection."""
+        return self._link is not None
+
+    def local_host_port(self) -> tuple[str, int]:
+        """Return our address on this connection."""
+        address = self._stream.local_address()
+        return host_of(address), address[1]
+
+    def trust(self) -> None:
+        """Login succeeded: the connection may open streams and stay."""
+        self._trusted = True
+        self._door.leave(self._ticket)
+        if self._link is not None:
+            self._link.session.max_streams = MAX_STREAMS
+
+    def go_away(self) -> None:
+        """Tell a mux peer that no new streams are taken."""
+        if self._link is not None:
+            self._link.go_away()
+
+    def close(self) -> None:
+        """Close after what was sent; all streams on it are lost. Idempotent."""
+        self._door.leave(self._ticket)
+        if self._link is not None:
+            self._link.close()
+
+    # Finding out what is spoken.
+
+    def _sniff(self) -> None:
+        try:
+            first = self._stream.read(1)
+        except ConnectionLost:
+            self._gone()
+            return
+        if isinstance(first, Outcome):
+            if first is Outcome.EOF:
+                self._gone()
+            return
+        speaks_yamux = first[0] == YAMUX_FIRST_BYTE
+        self._stream.unread(first)
+        if speaks_yamux:
+            self._start_mux()
+        else:
+            self._read_first_message(self._stream)
+
+    def _start_mux(self) -> None:
+        session = YamuxSession(
+            is_client=False,
+            now=self._loop.now(),
+            max_streams=1,
+            keepalive_seconds=self._keepalive_seconds,
+        )
+        self._link = MuxLink(
+            self._loop,
+            self._stream,
+            session,
+            on_stream=self._stream_opened,
+            on_closed=self._link_closed,
+        )
+
+    def _stream_opened(self, stream: MuxStream) -> None:
+        self._read_first_message(stream)
+
+    def _read_first_message(self, endpoint: Endpoint) -> None:
+        FirstMessage(self, endpoint, self._loop, self._first_message_seconds)
+
+    # What FirstMessage reports.
+
+    def first_message(self, stream: MessageStream, message: Message) -> None:
+        """Act on the first message of one stream."""
+        if isinstance(message, Login) and not self._trusted:
+            if not self._identities.login(self, stream, message):
+                self._end_after(stream)
+        elif isinstance(message, NewWorkConn):
+            # Without mux the stream is the connection, and it has shown who it belongs to.
+            self._take_work(stream, message)
+        else:
+            self.first_message_failed(stream, f"unexpected {type(message).__name__}")
+
+    def first_message_failed(self, stream: MessageStream, reason: str) -> None:
+        """The stream ended, or its first message makes no sense."""
+        stream.abort()
+        if not self._trusted:
+            _log.warning("%s: connection closed before login: %s", self.peer, reason)
+            self._end()
+        else:
+            _log.warning("%s: stream closed: %s", stream.endpoint.describe(), reason)
+
+    def _take_work(self, stream: MessageStream, hello: NewWorkConn) -> None:
+        if self._link is not None and not self._trusted:
+            self.first_message_failed(stream, "a work connection before login")
+            return
+        if not self.is_mux:
+            self._trusted = True
+            self._door.leave(self._ticket)
+        work = stream.detach()
+        if not self._identities.work_connection(self, hello, work):
+            work.close()
+
+    def _end_after(self, stream: MessageStream) -> None:
+        """Close once the answer on ``stream`` is out."""
+        stream.close()
+        self.close()
+
+    # Ends.
+
+    def _refused(self, reason: str) -> None:
+        _log.warning("%s: connection closed before login: %s", self.peer, reason)
+        self._end()
+
+    def _gone(self) -> None:
+        self._door.leave(self._ticket)
+        self._stream.close()
+
+    def _link_closed(self, reason: str) -> None:
+        self._door.leave(self._ticket)
+        if not self._trusted:
+            _log.warning("%s: connection closed before login: %s", self.peer, reason)
+
+    def _end(self) -> None:
+        self._door.leave(self._ticket)
+        self._trusted = True  # say nothing more about it
+        if self._link is not None:
+            self._link.abort("refused")
+        else:
+            self._stream.abort()
+
+
+class FirstMessage:
+    """Waits for the first message of one stream, under a deadline."""
+
+    __slots__ = ("_connection", "_stream", "_timer")
+
+    def __init__(
+        self, connection: Connection, endpoint: Endpoint, loop: SelectorLoop, seconds: float
+    ) -> None:
+        self._connection = connection
+        self._timer: Timer = loop.call_later(seconds, self._timed_out)
+        self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+
+    def _on_message(self, message: Message) -> None:
+        self._timer.cancel()
+        self._connection.first_message(self._stream, message)
+
+    def _on_end(self, error: FrpError | None) -> None:
+        self._timer.cancel()
+        self._connection.first_message_failed(
+            self._stream, str(error or "closed by the peer without a message")
+        )
+
+    def _timed_out(self) -> None:
+        self._connection.first_message_failed(self._stream, "no first message in time")

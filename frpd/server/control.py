@@ -1,0 +1,184 @@
+"""ControlSession: one logged-in client, its proxies and its work connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from frpd.errors import AuthError, FrpError, ProxyError
+from frpd.log import get_logger
+from frpd.net.endpoint import Endpoint
+from frpd.proto.message.types import (
+    CloseProxy,
+    Login,
+    Message,
+    NewProxy,
+    NewProxyResp,
+    Ping,
+    Pong,
+    ReqWorkConn,
+)
+from frpd.selector_loop import SelectorLoop, Timer
+from frpd.server.connection import Connection
+from frpd.server.proxies.base import Proxy
+from frpd.server.work_conns import WorkConnPool
+from frpd.transports.messages import MessageStream
+
+_log = get_logger("frpd.server.control")
+
+
+class Registry(Protocol):
+    """Who makes and keeps proxies: the service."""
+
+    def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
+        """Register a proxy; ProxyError if it cannot be."""
+
+    def proxy_closed(self, proxy: Proxy) -> None:
+        """A proxy of a client is no more."""
+
+    def check_ping(self, ping: Ping) -> None:
+        """AuthError if the ping's credential does not hold."""
+
+    def control_closed(self, control: ControlSession, reason: str) -> None:
+        """A client is gone, with all its proxies."""
+
+
+class ControlSession:
+    """One client. Loop thread only.
+
+    Args:
+        loop: the loop.
+        registry: the service.
+        connection: what the client came on; closed with the session.
+        stream: its control stream, encrypted already.
+        login: what it said.
+        run_id: its name.
+        features: what both ends are able to, see frpd.proto.native.
+        pool_count: work connections to keep ready.
+        user_conn_timeout_seconds: how long a visitor waits for one.
+        heartbeat_timeout_seconds: silence after which the client is dropped;
+            <= 0 for never.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        registry: Registry,
+        connection: Connection,
+        stream: MessageStream,
+        *,
+        login: Login,
+        run_id: str,
+        features: frozenset[str],
+        pool_count: int,
+        user_conn_timeout_seconds: float,
+        heartbeat_timeout_seconds: float,
+    ) -> None:
+        self.loop = loop
+        self.connection = connection
+        self.login = login
+        self.run_id = run_id
+        self.features = features
+        self.log = _log.prefixed(run_id)
+        self.since = loop.now()
+        self.proxies: dict[str, Proxy] = {}
+        self.work_conns = WorkConnPool(
+            loop,
+            self._request_work,
+            pool_count=pool_count,
+            wait_seconds=user_conn_timeout_seconds,
+        )
+        self._registry = registry
+        self._stream = stream
+        self._heartbeat_timeout = heartbeat_timeout_seconds
+        self._last_ping = loop.now()
+        self._timer: Timer | None = None
+        self._closed = False
+        self._handlers: dict[type[Message], Callable[[Message], None]] = {
+            NewProxy: self._on_new_proxy,
+            CloseProxy: self._on_close_proxy,
+            Ping: self._on_ping,
+        }
+        stream.on_message = self._on_message
+        stream.on_end = self._on_end
+        self._arm_heartbeat()
+
+    def work_arrived(self, work: Endpoint) -> bool:
+        """Take a work connection; False if it is one too many."""
+        return not self._closed and self.work_conns.arrived(work)
+
+    def close(self, reason: str) -> None:
+        """End the session: proxies, ports and connections are free at once. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.work_conns.close()
+        proxies, self.proxies = self.proxies, {}
+        for proxy in proxies.values():
+            proxy.close()
+            self._registry.proxy_closed(proxy)
+        self._stream.close()
+        self.connection.close()
+        self.log.info("client exit success: %s", reason)
+        self._registry.control_closed(self, reason)
+
+    def _request_work(self) -> None:
+        self._stream.send(ReqWorkConn())
+
+    def _on_message(self, message: Message) -> None:
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            self.log.warning("ignored a %s on the control stream", type(message).__name__)
+        else:
+            handler(message)
+
+    def _on_new_proxy(self, message: Message) -> None:
+        assert isinstance(message, NewProxy)
+        answer = NewProxyResp(proxy_name=message.proxy_name)
+        try:
+            proxy = self._registry.new_proxy(self, message)
+        except ProxyError as error:
+            answer.error = str(error)
+            self.log.warning("new proxy [%s] error: %s", message.proxy_name, error)
+        else:
+            self.proxies[message.proxy_name] = proxy
+            answer.remote_addr = proxy.remote_addr
+            self.log.info(
+                "new proxy [%s] success: %s %s", proxy.name, proxy.proxy_type, proxy.remote_addr
+            )
+        self._stream.send(answer)
+
+    def _on_close_proxy(self, message: Message) -> None:
+        assert isinstance(message, CloseProxy)
+        proxy = self.proxies.pop(message.proxy_name, None)
+        if proxy is not None:
+            proxy.close()
+            self._registry.proxy_closed(proxy)
+            self.log.info("close proxy [%s] success", proxy.name)
+
+    def _on_ping(self, message: Message) -> None:
+        assert isinstance(message, Ping)
+        try:
+            self._registry.check_ping(message)
+        except AuthError as error:
+            self._stream.send(Pong(error=str(error)))
+            return
+        self._last_ping = self.loop.now()
+        self.log.debug("receive heartbeat")
+        self._stream.send(Pong())
+
+    def _on_end(self, error: FrpError | None) -> None:
+        self.close(str(error or "closed by the client"))
+
+    def _arm_heartbeat(self) -> None:
+        if self._heartbeat_timeout > 0:
+            when = self._last_ping + self._heartbeat_timeout
+            self._timer = self.loop.call_at(when, self._heartbeat_due)
+
+    def _heartbeat_due(self) -> None:
+        if self.loop.now() - self._last_ping >= self._heartbeat_timeout:
+            self.close(f"no heartbeat for {self._heartbeat_timeout:g} s")
+        else:
+            self._arm_heartbeat()

@@ -1,0 +1,118 @@
+"""The door: what connections may cost before they have proved who they are.
+
+Everything that has not logged in, or shown the run id of someone who has, is
+pending. Pending connections share one deadline rule and two caps, one for each
+source address and one in total. When a cap is reached the oldest pending
+connection goes, not the newest: real ones need milliseconds, so a flood of
+silent ones pushes out only itself.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from frpd.selector_loop import SelectorLoop, Timer
+
+Refuse = Callable[[str], None]
+
+
+class Ticket:
+    """One pending connection."""
+
+    __slots__ = ("deadline", "refuse", "source")
+
+    def __init__(self, source: str, deadline: float, refuse: Refuse) -> None:
+        self.source = source
+        self.deadline = deadline
+        self.refuse = refuse
+
+
+class Door:
+    """Keeps pending connections few and short-lived. Loop thread only.
+
+    Args:
+        loop: for the deadline.
+        timeout_seconds: from accept to the end of login.
+        max_pending: in all.
+        max_pending_per_source: for each address.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        *,
+        timeout_seconds: float,
+        max_pending: int,
+        max_pending_per_source: int,
+    ) -> None:
+        self._loop = loop
+        self._timeout = timeout_seconds
+        self._max = max_pending
+        self._max_per_source = max_pending_per_source
+        self._pending: OrderedDict[Ticket, None] = OrderedDict()  # oldest first
+        self._by_source: dict[str, OrderedDict[Ticket, None]] = {}
+        self._timer: Timer | None = None
+        self.refused_late = 0
+        self.refused_crowded = 0
+
+    @property
+    def pending(self) -> int:
+        """Connections that have not proved themselves yet."""
+        return len(self._pending)
+
+    def admit(self, source: str, refuse: Refuse) -> Ticket:
+        """Register a new connection; ``refuse(reason)`` must close it.
+
+        May refuse an older one to make room.
+        """
+        own = self._by_source.setdefault(source, OrderedDict())
+        if len(own) >= self._max_per_source:
+            self._crowd_out(next(iter(own)), f"{len(own)} pending from {source}")
+        elif len(self._pending) >= self._max:
+            self._crowd_out(next(iter(self._pending)), f"{len(self._pending)} pending in all")
+        ticket = Ticket(source, self._loop.now() + self._timeout, refuse)
+        self._pending[ticket] = None
+        self._by_source.setdefault(source, OrderedDict())[ticket] = None
+        if self._timer is None:
+            self._rearm()
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """The connection has proved itself or is gone. Idempotent."""
+        if self._pending.pop(ticket, ticket) is ticket:
+            return
+        own = self._by_source[ticket.source]
+        del own[ticket]
+        if not own:
+            del self._by_source[ticket.source]
+
+    def close(self) -> None:
+        """Refuse everyone who is pending."""
+        for ticket in list(self._pending):
+            self.leave(ticket)
+            ticket.refuse("shutting down")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _crowd_out(self, ticket: Ticket, why: str) -> None:
+        self.refused_crowded += 1
+        self.leave(ticket)
+        ticket.refuse(f"pushed out by newer connections ({why})")
+
+    def _rearm(self) -> None:
+        self._timer = None
+        for oldest in self._pending:
+            self._timer = self._loop.call_at(oldest.deadline, self._deadline_passed)
+            return
+
+    def _deadline_passed(self) -> None:
+        now = self._loop.now()
+        for ticket in list(self._pending):
+            if ticket.deadline > now:
+                break
+            self.refused_late += 1
+            self.leave(ticket)
+            ticket.refuse(f"no login within {self._timeout:g} s")
+        self._rearm()

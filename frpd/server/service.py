@@ -1,0 +1,283 @@
+"""Service: frps as a whole. Binds, lets connections identify themselves, keeps the books.
+
+The books: which client has which run id, which proxy has which name, which
+port belongs to whom, which relays run. Everything is on one loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from frpd.auth.token import TokenAuthenticator
+from frpd.clock import unix_now
+from frpd.config.server import ServerConfig
+from frpd.entropy import Entropy
+from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
+from frpd.log import get_logger
+from frpd.net.address import format_address
+from frpd.net.endpoint import Endpoint
+from frpd.net.listener import Listener, bind_tcp
+from frpd.net.port_holder import port_holder
+from frpd.net.stream import SocketStream
+from frpd.proto import native
+from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto.message.codec import encode_message
+from frpd.proto.message.types import (
+    EMULATED_VERSION,
+    Login,
+    LoginResp,
+    NewProxy,
+    NewWorkConn,
+    Ping,
+    StartWorkConn,
+)
+from frpd.proto.wrappers import CipherCodec
+from frpd.relay.relay import Relay
+from frpd.selector_loop import SelectorLoop
+from frpd.server.connection import Connection
+from frpd.server.control import ControlSession
+from frpd.server.door import Door
+from frpd.server.ports import PortManager
+from frpd.server.proxies import PROXIES
+from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.transports.messages import MessageStream
+from frpd.workers import WorkerPool
+
+RUN_ID_BYTES = 8
+
+_log = get_logger("frpd.server.service")
+
+
+class Service:
+    """The server. Loop thread only.
+
+    Args:
+        loop: the loop.
+        pool: for what blocks.
+        config: checked.
+        entropy: for ids, ports and ciphers.
+    """
+
+    def __init__(
+        self, loop: SelectorLoop, pool: WorkerPool, config: ServerConfig, entropy: Entropy
+    ) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._config = config
+        self._entropy = entropy
+        self._auth = TokenAuthenticator(
+            config.token,
+            config.authentication_timeout,
+            heartbeats=config.authenticate_heartbeats,
+            new_work_conns=config.authenticate_new_work_conns,
+        )
+        self._cipher_key = derive_key(config.token.reveal())
+        self._door = Door(
+            loop,
+            timeout_seconds=config.login_timeout_seconds,
+            max_pending=config.max_pending_connections,
+            max_pending_per_source=config.max_pending_per_source,
+        )
+        self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self._listeners: list[Listener] = []
+        self._on_idle: Callable[[], None] | None = None
+        self.controls: dict[str, ControlSession] = {}
+        self.proxies: dict[str, Proxy] = {}
+        self.relays: set[Relay] = set()
+
+    def listen(self) -> None:
+        """Bind everything that the configuration names.
+
+        Raises:
+            ListenError: a port cannot be had; nothing stays bound.
+        """
+        config = self._config
+        sock = bind_tcp(config.bind_addr, config.bind_port, keepalive_seconds=config.tcp_keepalive)
+        listener = Listener(self._loop, sock, self._accepted)
+        self._listeners.append(listener)
+        _log.info("frps tcp listen on %s", format_address(listener.address))
+
+    def shut_down(self, on_idle: Callable[[], None]) -> None:
+        """Take no more visitors or clients; call ``on_idle`` once no relay runs.
+
+        Ports are free at once. Call close() afterwards.
+        """
+        self._on_idle = on_idle
+        for listener in self._listeners:
+            listener.close()
+        self._door.close()
+        for proxy in self.proxies.values():
+            proxy.close()
+        for control in self.controls.values():
+            control.connection.go_away()
+        if not self.relays:
+            self._loop.call_soon(on_idle)
+
+    def close(self) -> None:
+        """Drop all clients and relays. Idempotent."""
+        self._on_idle = None
+        for listener in self._listeners:
+            listener.close()
+        self._door.close()
+        for relay in list(self.relays):
+            relay.abort("the server stops")
+        for control in list(self.controls.values()):
+            control.close("the server stops")
+
+    # Identities: what a connection's first message is worth.
+
+    def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
+        """See Identities.login."""
+        try:
+            self._auth.verify_login(login, unix_now())
+        except AuthError as error:
+            _log.warning("%s: login refused: %s", connection.peer, error)
+            stream.send(LoginResp(version=EMULATED_VERSION, error=self._told(str(error))))
+            return False
+        run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
+        old = self.controls.get(run_id)
+        if old is not None:
+            old.close("replaced by a new login of the same client")
+        features, answer = native.choose(login.frpd, native.FEATURES)
+        connection.trust()
+        stream.send(LoginResp(version=EMULATED_VERSION, run_id=run_id, frpd=answer))
+        stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
+        self._start_control(connection, stream, login, run_id, features)
+        return True
+
+    def _start_control(
+        self,
+        connection: Connection,
+        stream: MessageStream,
+        login: Login,
+        run_id: str,
+        features: frozenset[str],
+    ) -> None:
+        config = self._config
+        control = self.controls[run_id] = ControlSession(
+            self._loop,
+            self,
+            connection,
+            stream,
+            login=login,
+            run_id=run_id,
+            features=features,
+            pool_count=max(0, min(login.pool_count, config.max_pool_count)),
+            user_conn_timeout_seconds=config.user_conn_timeout,
+            heartbeat_timeout_seconds=self._heartbeat_timeout(connection),
+        )
+        control.log.info(
+            "client login info: ip [%s] version [%s] hostname [%s] os [%s] arch [%s]%s",
+            connection.peer,
+            login.version,
+            login.hostname,
+            login.os,
+            login.arch,
+            " frpd" if login.frpd is not None else "",
+        )
+        control.work_conns.fill()
+
+    def work_connection(self, connection: Connection, hello: NewWorkConn, work: Endpoint) -> bool:
+        """See Identities.work_connection."""
+        control = self.controls.get(hello.run_id)
+        if control is None:
+            _log.warning("%s: no client has run id [%s]", connection.peer, hello.run_id)
+            return False
+        try:
+            self._auth.verify_new_work_conn(hello)
+        except AuthError as error:
+            control.log.warning("%s: work connection refused: %s", connection.peer, error)
+            with contextlib.suppress(ConnectionLost):
+                work.write(encode_message(StartWorkConn(error=self._told(str(error)))))
+            return False
+        return control.work_arrived(work)
+
+    # Registry: what a client's session asks for.
+
+    def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
+        """See Registry.new_proxy; checks in frp's order."""
+        name = request.proxy_name
+        build = PROXIES.get(request.proxy_type)
+        if build is None:
+            raise ProxyError(f"proxy [{name}] type [{request.proxy_type}] error")
+        if request.group:
+            raise ProxyError(f"proxy [{name}] group [{request.group}] is not supported yet")
+        limit = self._config.max_ports_per_client
+        used = sum(proxy.ports_used for proxy in control.proxies.values())
+        if 0 < limit <= used:
+            raise ProxyError("exceed the max_ports_per_client")
+        if name in self.proxies:
+            raise ProxyError(f"proxy name [{name}] is already in use")
+        proxy = self.proxies[name] = build(self._proxy_context(control), request)
+        return proxy
+
+    def proxy_closed(self, proxy: Proxy) -> None:
+        """See Registry.proxy_closed."""
+        if self.proxies.get(proxy.name) is proxy:
+            del self.proxies[proxy.name]
+
+    def check_ping(self, ping: Ping) -> None:
+        """See Registry.check_ping."""
+        self._auth.verify_ping(ping)
+
+    def control_closed(self, control: ControlSession, reason: str) -> None:
+        """See Registry.control_closed."""
+        if self.controls.get(control.run_id) is control:
+            del self.controls[control.run_id]
+
+    # Relays.
+
+    def relay_started(self, relay: Relay) -> None:
+        """See Relays.relay_started."""
+        self.relays.add(relay)
+
+    def relay_ended(self, relay: Relay) -> None:
+        """See Relays.relay_ended."""
+        self.relays.discard(relay)
+        if self._on_idle is not None and not self.relays:
+            self._loop.call_soon(self._on_idle)
+
+    # Inside.
+
+    def _accepted(self, stream: SocketStream) -> None:
+        Connection(
+            self._loop,
+            stream,
+            door=self._door,
+            identities=self,
+            first_message_seconds=self._config.login_timeout_seconds,
+            keepalive_seconds=self._config.tcp_mux_keepalive_interval,
+        )
+
+    def _heartbeat_timeout(self, connection: Connection) -> float:
+        config = self._config
+        if connection.is_mux and not config.heartbeat_timeout_set:
+            return 0.0  # yamux has its own; newer clients send no pings there
+        return float(config.heartbeat_timeout)
+
+    def _proxy_context(self, control: ControlSession) -> ProxyContext:
+        return ProxyContext(
+            loop=self._loop,
+            entropy=self._entropy,
+            log=control.log,
+            work_conns=control.work_conns,
+            relays=self,
+            tcp_ports=self._tcp_ports,
+            bind_addr=self._config.proxy_bind_addr,
+            explain_taken_port=self._explain_taken_port,
+            cipher_key=self._cipher_key,
+            client_half_closes=native.HALF_CLOSE in control.features,
+        )
+
+    def _explain_taken_port(self, address: str, port: int) -> None:
+        def tell(holder: str) -> None:
+            if holder:
+                _log.warning("%s is held by %s", address, holder)
+
+        with contextlib.suppress(LimitError):  # it is only a hint
+            self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
+
+    def _told(self, error: str) -> str:
+        """Return what a client may hear of an error."""
+        return error if self._config.detailed_errors_to_client else "register control error"
