@@ -1,1 +1,13 @@
-"""TODO."""
+"""Proxy types on the client: one file each where they need one, one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from frpd.client.proxies.general import GeneralProxy, ProxyContext, ServesWork
+from frpd.config.proxies import ProxyConfig
+
+PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
+    "tcp": GeneralProxy,
+}

@@ -1,0 +1,226 @@
+"""ControlSession: frpc's side of one logged-in session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from frpd.auth.token import TokenAuthenticator
+from frpd.client.proxy_table import ProxyTable
+from frpd.clock import unix_now
+from frpd.errors import FrpError, TransportError
+from frpd.log import PrefixLogger
+from frpd.net.endpoint import Endpoint
+from frpd.proto.message.types import (
+    Message,
+    NewProxyResp,
+    NewWorkConn,
+    Ping,
+    Pong,
+    ReqWorkConn,
+    StartWorkConn,
+)
+from frpd.selector_loop import SelectorLoop, Timer
+from frpd.transports.base import ServerLink
+from frpd.transports.messages import MessageStream
+
+# A server may ask for work connections without end; this many may be unused.
+MAX_IDLE_WORK_CONNS = 16_384
+
+
+class ControlSession:
+    """One session with the server. Loop thread only.
+
+    Args:
+        loop: the loop.
+        link: opens work connections; closed with the session.
+        stream: the control stream, encrypted already.
+        run_id: our name.
+        auth: for pings and work connections.
+        table: the proxies.
+        heartbeat_interval_seconds: between pings; <= 0 for none.
+        heartbeat_timeout_seconds: without a pong the session is lost; <= 0 for never.
+        log: with the run id.
+        on_lost: called once when the session has ended by itself.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        link: ServerLink,
+        stream: MessageStream,
+        *,
+        run_id: str,
+        auth: TokenAuthenticator,
+        table: ProxyTable,
+        heartbeat_interval_seconds: float,
+        heartbeat_timeout_seconds: float,
+        log: PrefixLogger,
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self.run_id = run_id
+        self.log = log
+        self._loop = loop
+        self._link = link
+        self._stream = stream
+        self._auth = auth
+        self._table = table
+        self._interval = heartbeat_interval_seconds
+        self._timeout = heartbeat_timeout_seconds
+        self._on_lost = on_lost
+        self._last_pong = loop.now()
+        self._ping_timer: Timer | None = None
+        self._retry_timer: Timer | None = None
+        self._idle: set[WorkConn] = set()
+        self._closed = False
+        stream.on_message = self._on_message
+        stream.on_end = self._on_end
+
+    def start(self) -> None:
+        """Register the proxies and begin to ping."""
+        self._table.register(self._stream.send, self._loop.now())
+        self._arm_ping()
+        self._arm_retry()
+
+    def close(self) -> None:
+        """End the session without a word to on_lost. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        for timer in (self._ping_timer, self._retry_timer):
+            if timer is not None:
+                timer.cancel()
+        idle, self._idle = self._idle, set()
+        for work in idle:
+            work.close()
+        self._table.session_lost()
+        self._stream.close()
+        self._link.close()
+
+    def lost(self, reason: str) -> None:
+        """The session is over: close everything and tell the owner."""
+        if not self._closed:
+            self.close()
+            self._on_lost(reason)
+
+    # What the server says.
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, ReqWorkConn):
+            self._open_work()
+        elif isinstance(message, NewProxyResp):
+            self._table.answered(message, self._loop.now())
+            self._arm_retry()
+        elif isinstance(message, Pong):
+            self._on_pong(message)
+        else:
+            self.log.warning("ignored a %s on the control stream", type(message).__name__)
+
+    def _on_pong(self, pong: Pong) -> None:
+        if pong.error:
+            self.lost(f"the server refused our heartbeat: {pong.error}")
+            return
+        self._last_pong = self._loop.now()
+        self.log.debug("receive heartbeat from server")
+
+    def _on_end(self, error: FrpError | None) -> None:
+        self.lost(str(error or "closed by the server"))
+
+    # Heartbeats and retries.
+
+    def _arm_ping(self) -> None:
+        if self._interval > 0:
+            self._ping_timer = self._loop.call_later(self._interval, self._ping)
+
+    def _ping(self) -> None:
+        silent = self._loop.now() - self._last_pong
+        if 0 < self._timeout <= silent:
+            self.lost(f"no heartbeat from the server for {silent:.0f} s")
+            return
+        self.log.debug("send heartbeat to server")
+        self._stream.send(Ping(*self._auth.ping_fields(unix_now())))
+        self._arm_ping()
+
+    def _arm_retry(self) -> None:
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
+            self._retry_timer = None
+        when = self._table.next_retry()
+        if when is not None and not self._closed:
+            self._retry_timer = self._loop.call_at(when, self._retry)
+
+    def _retry(self) -> None:
+        self._table.retry(self._stream.send, self._loop.now())
+        self._arm_retry()
+
+    # Work connections.
+
+    def _open_work(self) -> None:
+        if len(self._idle) >= MAX_IDLE_WORK_CONNS:
+            self.log.warning("the server asks for too many work connections; ignored")
+            return
+        self._link.open_stream(self._work_opened, self._work_failed)
+
+    def _work_opened(self, endpoint: Endpoint) -> None:
+        if self._closed:
+            endpoint.abort()
+            return
+        hello = NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now()))
+        self._idle.add(WorkConn(self._loop, endpoint, hello, self._work_started, self._work_ended))
+
+    def _work_failed(self, error: TransportError) -> None:
+        self.log.warning("cannot open a work connection: %s", error)
+
+    def _work_started(self, work: WorkConn, start: StartWorkConn) -> None:
+        self._idle.discard(work)
+        if start.error:
+            self.log.warning("the server refused a work connection: %s", start.error)
+            work.close()
+            return
+        entry = self._table.running(start.proxy_name)
+        if entry is None or entry.server is None:
+            self.log.warning("a visitor for [%s], which does not run", start.proxy_name)
+            work.close()
+            return
+        entry.server.on_work(work.detach(), start)
+
+    def _work_ended(self, work: WorkConn, error: FrpError | None) -> None:
+        self._idle.discard(work)
+        if error is not None:
+            self.log.debug("an unused work connection ended: %s", error)
+
+
+class WorkConn:
+    """A work connection that waits for its visitor."""
+
+    __slots__ = ("_on_ended", "_on_started", "_stream")
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        endpoint: Endpoint,
+        hello: NewWorkConn,
+        on_started: Callable[[WorkConn, StartWorkConn], None],
+        on_ended: Callable[[WorkConn, FrpError | None], None],
+    ) -> None:
+        self._on_started = on_started
+        self._on_ended = on_ended
+        self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+        self._stream.send(hello)
+
+    def detach(self) -> Endpoint:
+        """Give up the endpoint, with what came behind StartWorkConn."""
+        return self._stream.detach()
+
+    def close(self) -> None:
+        """Close it unused. Idempotent."""
+        self._stream.close()
+
+    def _on_message(self, message: Message) -> None:
+        if isinstance(message, StartWorkConn):
+            self._on_started(self, message)
+        else:
+            self._on_end(TransportError(f"unexpected {type(message).__name__}"))
+            self._stream.abort()
+
+    def _on_end(self, error: FrpError | None) -> None:
+        self._on_ended(self, error)

@@ -1,0 +1,153 @@
+"""GeneralProxy: a work connection is joined to a connection to the local service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from frpd.config.proxies import ProxyConfig
+from frpd.entropy import Entropy
+from frpd.errors import TransportError
+from frpd.log import PrefixLogger
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.connector import Connector
+from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketStream
+from frpd.net.transform import TransformEndpoint
+from frpd.proto.ciphers import IV_BYTES
+from frpd.proto.message.types import StartWorkConn
+from frpd.proto.wrappers import wrapper_stack
+from frpd.relay.relay import Relay, RelayResult
+from frpd.selector_loop import SelectorLoop
+
+# The local service is near: who does not answer within this is down.
+LOCAL_DIAL_SECONDS = 10.0
+
+
+class ServesWork(Protocol):
+    """What a proxy type does with a work connection."""
+
+    counters: ProxyCounters
+
+    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+        """Take over a work connection that the server gave to this proxy."""
+
+
+class Relays(Protocol):
+    """Who keeps count of running relays: the service."""
+
+    def relay_started(self, relay: Relay) -> None:
+        """A relay began."""
+
+    def relay_ended(self, relay: Relay) -> None:
+        """It is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyContext:
+    """What a proxy may use of the client."""
+
+    loop: SelectorLoop
+    entropy: Entropy
+    connector: Connector
+    relays: Relays
+    log: PrefixLogger
+    cipher_key: bytes
+    server_half_closes: Callable[[], bool]
+
+
+class GeneralProxy:
+    """Serves tcp-like proxies. Loop thread only.
+
+    Args:
+        context: of the client.
+        config: of this proxy.
+    """
+
+    def __init__(self, context: ProxyContext, config: ProxyConfig) -> None:
+        self.counters = ProxyCounters()
+        self._context = context
+        self._config = config
+        self._log = context.log
+
+    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+        """See ServesWork.on_work."""
+        LocalVisit(self._context, self._config, self.counters, work, start)
+
+
+class LocalVisit:
+    """One visitor's last leg: dial the local service, then relay.
+
+    Until the service answers nothing is read from the work connection, so the
+    visitor's first bytes wait where they are.
+    """
+
+    __slots__ = ("_begun", "_config", "_context", "_counters", "_relay", "_source", "_work")
+
+    def __init__(
+        self,
+        context: ProxyContext,
+        config: ProxyConfig,
+        counters: ProxyCounters,
+        work: Endpoint,
+        start: StartWorkConn,
+    ) -> None:
+        self._context = context
+        self._config = config
+        self._counters = counters
+        self._work = self._wrap(work)
+        self._source = f"{start.src_addr}:{start.src_port}" if start.src_addr else "visitor"
+        self._begun = context.loop.now()
+        self._relay: Relay | None = None
+        counters.opened()
+        context.connector.connect(
+            config.local_ip,
+            config.local_port,
+            self._connected,
+            self._refused,
+            timeout_seconds=LOCAL_DIAL_SECONDS,
+        )
+
+    def _wrap(self, work: Endpoint) -> Endpoint:
+        config, context = self._config, self._context
+        if not (config.use_encryption or config.use_compression):
+            return work
+        codecs = wrapper_stack(
+            key=context.cipher_key if config.use_encryption else None,
+            compress=config.use_compression,
+            iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
+        )
+        return TransformEndpoint(work, codecs)
+
+    def _connected(self, local: SocketStream) -> None:
+        self._relay = Relay(
+            self._context.loop,
+            local,
+            self._work,
+            b_half_closes=self._context.server_half_closes(),
+            on_done=self._done,
+        )
+        self._context.relays.relay_started(self._relay)
+
+    def _refused(self, error: TransportError) -> None:
+        self._context.log.warning("local service refused %s: %s", self._source, error)
+        self._counters.closed(0, 0)
+        if self._context.server_half_closes():
+            self._work.abort()  # an end alone would leave the visitor half open
+        else:
+            self._work.close()
+
+    def _done(self, result: RelayResult) -> None:
+        if self._relay is not None:
+            self._context.relays.relay_ended(self._relay)
+        self._counters.closed(result.b_to_a, result.a_to_b)
+        self._context.log.debug(
+            "%s %s after %.3f s: %d bytes in, %d bytes out%s",
+            self._source,
+            result.ending.value,
+            self._context.loop.now() - self._begun,
+            result.b_to_a,
+            result.a_to_b,
+            f" ({result.reason})" if result.reason else "",
+        )

@@ -1,0 +1,134 @@
+"""ProxyTable: the proxies of one client, and how far each has got with the server.
+
+Sans sockets: messages go out through a function, time comes from the loop. A
+proxy that the server refused, or did not answer for, is asked for again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from frpd.client.proxies.general import ServesWork
+from frpd.config.proxies import ProxyConfig
+from frpd.log import PrefixLogger
+from frpd.proto.message.types import NewProxy, NewProxyResp
+
+RETRY_REFUSED_SECONDS = 30.0
+RETRY_UNANSWERED_SECONDS = 20.0
+
+
+class Phase(enum.Enum):
+    """Where a proxy stands; the words are frp's."""
+
+    NEW = "new"
+    WAIT_START = "wait start"
+    RUNNING = "running"
+    START_ERROR = "start error"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class ProxyEntry:
+    """One proxy: its settings, who serves it, its phase."""
+
+    config: ProxyConfig
+    server: ServesWork | None
+    log: PrefixLogger
+    phase: Phase = Phase.NEW
+    error: str = ""
+    remote_addr: str = ""
+    retry_at: float = 0.0
+
+
+class ProxyTable:
+    """Registers proxies with whatever session there is. Loop thread only.
+
+    Args:
+        configs: what to register.
+        servers: who serves each of them, by wire name; a type that we do not
+            have yet is missing.
+        log: of the client.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[ProxyConfig],
+        servers: Mapping[str, ServesWork],
+        log: PrefixLogger,
+    ) -> None:
+        self.entries = {
+            config.name: ProxyEntry(config, servers.get(config.name), log.prefixed(config.section))
+            for config in configs
+        }
+
+    def register(self, send: Callable[[NewProxy], None], now: float) -> None:
+        """Ask for every proxy; call it with each new session."""
+        for entry in self.entries.values():
+            self._ask(entry, send, now)
+
+    def retry(self, send: Callable[[NewProxy], None], now: float) -> None:
+        """Ask again for those whose time has come."""
+        for entry in self.entries.values():
+            if entry.phase in (Phase.START_ERROR, Phase.WAIT_START) and now >= entry.retry_at:
+                self._ask(entry, send, now)
+
+    def next_retry(self) -> float | None:
+        """Return when retry() is due, or None."""
+        waiting = [
+            entry.retry_at
+            for entry in self.entries.values()
+            if entry.server is not None and entry.phase in (Phase.START_ERROR, Phase.WAIT_START)
+        ]
+        return min(waiting, default=None)
+
+    def answered(self, answer: NewProxyResp, now: float) -> None:
+        """The server's answer for one proxy."""
+        entry = self.entries.get(answer.proxy_name)
+        if entry is None:
+            return
+        if answer.error:
+            entry.phase = Phase.START_ERROR
+            entry.error = answer.error
+            entry.retry_at = now + RETRY_REFUSED_SECONDS
+            entry.log.warning("start error: %s", answer.error)
+        else:
+            entry.phase = Phase.RUNNING
+            entry.error = ""
+            entry.remote_addr = answer.remote_addr
+            entry.log.info("start proxy success")
+
+    def session_lost(self) -> None:
+        """No session: nothing runs."""
+        for entry in self.entries.values():
+            entry.phase = Phase.CLOSED
+
+    def running(self, name: str) -> ProxyEntry | None:
+        """Return the proxy of a work connection, if it may have one."""
+        entry = self.entries.get(name)
+        return entry if entry is not None and entry.phase is Phase.RUNNING else None
+
+    def _ask(self, entry: ProxyEntry, send: Callable[[NewProxy], None], now: float) -> None:
+        if entry.server is None:
+            entry.phase = Phase.START_ERROR
+            entry.error = f"proxy type {entry.config.proxy_type} is not supported yet"
+            entry.log.error("start error: %s", entry.error)
+            return
+        entry.phase = Phase.WAIT_START
+        entry.retry_at = now + RETRY_UNANSWERED_SECONDS
+        send(new_proxy_message(entry.config))
+
+
+def new_proxy_message(config: ProxyConfig) -> NewProxy:
+    """Return what the server is told of a proxy."""
+    return NewProxy(
+        proxy_name=config.name,
+        proxy_type=config.proxy_type,
+        use_encryption=config.use_encryption,
+        use_compression=config.use_compression,
+        group=config.group,
+        group_key=config.group_key.reveal(),
+        metas=dict(config.metas),
+        remote_port=getattr(config, "remote_port", 0),
+    )
