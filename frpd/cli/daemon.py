@@ -1,0 +1,79 @@
+"""Life of a process around one service: limits, signals, a clean end."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+from frpd.log import get_logger
+from frpd.selector_loop import SelectorLoop
+
+_log = get_logger("frpd.cli.daemon")
+
+
+class Runnable(Protocol):
+    """A service that can be asked to end."""
+
+    def shut_down(self, on_idle: Callable[[], None]) -> None:
+        """Take nothing new; call ``on_idle`` when nothing runs any more."""
+
+    def close(self) -> None:
+        """Drop everything."""
+
+
+class Daemon:
+    """Runs a loop until a signal or the service ends it.
+
+    Args:
+        loop: the loop, not yet running.
+        drain_seconds: how long relays may finish after SIGTERM.
+    """
+
+    def __init__(self, loop: SelectorLoop, drain_seconds: float) -> None:
+        self._loop = loop
+        self._drain_seconds = drain_seconds
+        self._service: Runnable | None = None
+        self._exit_status = 0
+        self._ending = False
+
+    def run(self, service: Runnable) -> int:
+        """Serve until told to stop; return the exit status."""
+        self._service = service
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            self._loop.on_signal(signum, self._terminate)
+        # What start-up made stays for ever: do not walk it in each collection.
+        gc.collect()
+        gc.freeze()
+        self._loop.run()
+        service.close()
+        # What closing has queued, such as a go-away, leaves in one more turn.
+        self._loop.run_turn(0.0)
+        return self._exit_status
+
+    def fail(self) -> None:
+        """End now, with exit status 1."""
+        self._exit_status = 1
+        self._loop.stop()
+
+    def _terminate(self) -> None:
+        if self._ending:
+            self._loop.stop()  # asked twice: do not wait
+            return
+        self._ending = True
+        _log.info("stopping")
+        assert self._service is not None
+        self._loop.call_later(self._drain_seconds, self._loop.stop)
+        self._service.shut_down(self._loop.stop)
+
+
+def raise_descriptor_limit() -> None:
+    """Use as many descriptors as the system lets us have, as Go programs do."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            _log.debug("RLIMIT_NOFILE stays at %d: %s", soft, error)

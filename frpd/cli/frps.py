@@ -1,0 +1,72 @@
+"""The program frps: ``frps -c frps.ini``, or flags alone; ``frps verify -c frps.ini``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from frpd.cli.flags import add_value_flags, given, new_parser, normalise
+from frpd.cli.verify import print_refusals, verify_server
+from frpd.config.fields import SERVER
+from frpd.config.flags import server_from_flags
+from frpd.config.load import Loaded, load_server
+from frpd.errors import ConfigError
+
+FLAGS = (
+    ("bind_addr", ""),
+    ("bind_port", "p"),
+    ("bind_udp_port", ""),
+    ("kcp_bind_port", ""),
+    ("quic_bind_port", ""),
+    ("proxy_bind_addr", ""),
+    ("vhost_http_port", ""),
+    ("vhost_https_port", ""),
+    ("vhost_http_timeout", ""),
+    ("dashboard_addr", ""),
+    ("dashboard_port", ""),
+    ("dashboard_user", ""),
+    ("dashboard_pwd", ""),
+    ("dashboard_tls_mode", ""),
+    ("dashboard_tls_cert_file", ""),
+    ("dashboard_tls_key_file", ""),
+    ("enable_prometheus", ""),
+    ("log_file", ""),
+    ("log_level", ""),
+    ("log_max_days", ""),
+    ("log_way", ""),
+    ("disable_log_color", ""),
+    ("token", "t"),
+    ("auth_timeout", ""),
+    ("subdomain_host", ""),
+    ("allow_ports", ""),
+    ("max_ports_per_client", ""),
+    ("tls_only", ""),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run frps; return the exit status."""
+    parser = new_parser("frps", "frps opens ports on behalf of frpc clients behind NATs.", None)
+    add_value_flags(parser, FLAGS, SERVER)
+    parser.add_argument("--strict", action="store_true", help="verify: warnings are errors")
+    parser.add_argument("words", nargs="*", metavar="verify", help="only check the file of -c")
+    options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    if options.words[:1] == ["verify"]:
+        return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
+    try:
+        if options.config is not None:
+            loaded = load_server(options.config, dialect=options.ini_dialect)
+        else:
+            loaded = Loaded(server_from_flags(given(options, FLAGS)))
+    except ConfigError as error:
+        print(error, flush=True)
+        return 1
+    if print_refusals(loaded):
+        return 1
+    from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
+
+    return run_server(loaded.value, loaded.warnings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""``verify``: check a file without running it, in frp's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from frpd.config.load import Loaded, load_client, load_server
+from frpd.errors import ConfigError
+
+Config = TypeVar("Config")
+
+
+def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int:
+    """Check frps.ini; return the exit status."""
+    return _verify("frps", path, lambda p: load_server(p, dialect=dialect, strict=strict))
+
+
+def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int:
+    """Check frpc.ini; return the exit status."""
+    return _verify("frpc", path, lambda p: load_client(p, dialect=dialect, strict=strict))
+
+
+def print_refusals(loaded: Loaded[Config]) -> bool:
+    """Print what a daemon must not run without; True if there was anything."""
+    for refusal in loaded.refusals:
+        print(refusal, flush=True)
+    return bool(loaded.refusals)
+
+
+def _verify(program: str, path: str | None, load: Callable[[str], Loaded[Config]]) -> int:
+    if path is None:
+        print(f"{program}: the configuration file is not specified", flush=True)
+        return 1
+    try:
+        loaded = load(path)
+    except ConfigError as error:
+        print(error, flush=True)
+        return 1
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", flush=True)
+    if print_refusals(loaded):
+        return 1
+    print(f"{program}: the configuration file {path} syntax is ok", flush=True)
+    return 0
