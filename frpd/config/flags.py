@@ -6,6 +6,7 @@ a flag was typed just now, so a bad value is an error.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from frpd.config import check
@@ -72,11 +73,11 @@ def client_from_flags(
     reader = _reader(flags, _COMMON, problems)
     read = reader.read(CLIENT)
     _report_unknown(reader, CLIENT, problems)
-    check.check_client(read, reader, {})
+    check.check_client(read, reader, os.environ)
     proxies: list[ProxyConfig] = []
     visitors: list[VisitorConfig] = []
-    section = proxy.get("proxy_name", "")
-    named = {key: value for key, value in _named(proxy).items() if key != "proxy_name"}
+    named = _named(proxy)
+    section = named.pop("proxy_name", "")
     if proxy_type not in PROXIES:
         problems.error(f"{proxy_type!r} is no proxy type; accepted: {', '.join(PROXIES)}")
     else:

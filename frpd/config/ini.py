@@ -140,7 +140,8 @@ def _scan_old(lines: Iterable[Line]) -> IniTree:
 
 def _first_word(line: str) -> str:
     """Enough of a broken line to find it; what follows may be somebody's password."""
-    return line.split(None, 1)[0][:40]
+    word = re.split(r"[ \t]", line, maxsplit=1)[0][:40]
+    return word if word.isprintable() else repr(word)
 
 
 class _NewScanner:

@@ -193,7 +193,7 @@ def _client_common(text: _Text, environ: Mapping[str, str], problems: Problems) 
 
 def _client(text: _Text, common: ClientConfig, problems: Problems) -> ClientSetup:
     start = {_start_name(name) for name in common.start if name}
-    expanded = ranges.expand(text.tree, lambda name: not start or name in start, problems)
+    expanded = ranges.expand(text.tree, lambda name: _names_range(start, name), problems)
     rival = _expand_rival(text.rival)
     proxies: list[ProxyConfig] = []
     visitors: list[VisitorConfig] = []
@@ -214,6 +214,12 @@ def _client(text: _Text, common: ClientConfig, problems: Problems) -> ClientSetu
 
 def _start_name(name: str) -> str:
     return ranges.range_name(name) if name.startswith(ranges.PREFIX) else name
+
+
+def _names_range(start: set[str], whole: str) -> bool:
+    """Whether `start` asks for a range, by its own name or by a member's; empty asks for all."""
+    members = f"{whole.removeprefix(ranges.PREFIX)}_"
+    return not start or whole in start or any(name.startswith(members) for name in start)
 
 
 def _expand_rival(rival: IniTree | None) -> IniTree | None:

@@ -15,7 +15,7 @@ class Origin(NamedTuple):
     line: int
 
 
-class ConfigErrors(ConfigError):  # noqa: N818 (it is several)
+class ConfigErrors(ConfigError):
     """Several problems of one load, one line each; `errors` holds them apart."""
 
     def __init__(self, errors: tuple[ConfigError, ...]) -> None:

@@ -138,6 +138,9 @@ class SectionReader:
             return self._forgive(row, entry, bad)
 
     def _entry(self, tree: IniTree, row: Field) -> Entry | None:
+        if self._from_flags:  # the shell has replaced what was to be replaced
+            found = tree.lookup(self._section, row.name)
+            return found[1] if found else None
         return tree.expanded(self._section, row.name)
 
     def _forgive(self, row: Field, entry: Entry, bad: BadValueError) -> object:
