@@ -320,6 +320,7 @@ class MuxStream:
 
     __slots__ = (
         "_chunks",
+        "_credited",
         "_dead",
         "_ended",
         "_link",
@@ -337,6 +338,7 @@ class MuxStream:
         self.stream_id = stream_id
         self._link = link
         self._chunks: deque[Buffer] | None = None  # most idle streams never need one
+        self._credited = 0  # of the first chunks: read before and put back
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         self._scheduled = False
@@ -354,16 +356,16 @@ class MuxStream:
         chunks = self._chunks
         if chunks:
             data = self._take(chunks, limit)
-            self._link.session.consumed(self.stream_id, len(data))
-            self._link.plan_flush()
+            self._credit(len(data))
             return data
         if self._lost:
             raise ConnectionLost(self._lost)
         return Outcome.EOF if self._ended else Outcome.EMPTY
 
     def unread(self, data: Buffer) -> None:
-        """See Endpoint.unread. Their credit stays given."""
+        """See Endpoint.unread. Their credit was given when they were read first."""
         if len(data):
+            self._credited += len(data)
             if self._chunks is None:
                 self._chunks = deque()
             self._chunks.appendleft(bytes(data))
@@ -480,8 +482,16 @@ class MuxStream:
         self._on_readable = self._on_writable = None
         chunks, self._chunks = self._chunks, None
         if chunks:
-            self._link.session.consumed(self.stream_id, sum(map(len, chunks)))
+            self._credit(sum(map(len, chunks)))
         self._link.forget(self.stream_id)
+
+    def _credit(self, nbytes: int) -> None:
+        """Give the peer credit for bytes read, but not twice for those put back."""
+        again = min(nbytes, self._credited)
+        self._credited -= again
+        if nbytes > again:
+            self._link.session.consumed(self.stream_id, nbytes - again)
+            self._link.plan_flush()
 
     def _schedule(self) -> None:
         if not self._scheduled and (self._on_readable or self._on_writable):
