@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import http.client
+import re
 import secrets
 import signal
 import socket
@@ -56,6 +57,7 @@ class Plan:
         server_ini: what frps is started with.
         client_ini: what frpc is started with.
         server_port: where frps waits for frpc.
+        exposed: frps would listen on more than loopback, with the well-known token of a sample.
         page: the proxy that leads to the web page.
         others: the other tcp proxies of the file.
     """
@@ -63,6 +65,7 @@ class Plan:
     server_ini: Path
     client_ini: Path
     server_port: int
+    exposed: bool
     page: TcpProxyConfig
     others: tuple[TcpProxyConfig, ...]
 
@@ -96,8 +99,16 @@ def make_plan(etc: Path, proxy_name: str = "web") -> Plan:
     for page in proxies:
         if page.section == proxy_name:
             others = tuple(proxy for proxy in proxies if proxy is not page)
-            return Plan(server_ini, client_ini, server.bind_port, page, others)
+            exposed = {server.bind_addr, server.proxy_bind_addr} != {LOOPBACK}
+            return Plan(server_ini, client_ini, server.bind_port, exposed, page, others)
     raise DemoError(f"{client_ini} has no section [{proxy_name}] of type tcp for the web page")
+
+
+def on_loopback(text: str) -> str:
+    """Return a frps.ini that binds loopback addresses only, and else says what ``text`` says."""
+    text = re.sub(r"(?m)^[ \t]*(proxy_)?bind_addr[ \t]*[=:].*\n?", "", text)
+    addresses = f"bind_addr = {LOOPBACK}\nproxy_bind_addr = {LOOPBACK}\n"
+    return re.sub(r"(?m)^([ \t]*\[common\].*)(\n|\Z)", rf"\1\n{addresses}", text, count=1)
 
 
 def check_ports(plan: Plan) -> None:
@@ -160,6 +171,7 @@ class Stage:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="frpd-demo-")
+        self.folder = Path(self._folder.name)
         self.children: list[Child] = []
 
     def __enter__(self) -> Stage:
@@ -173,7 +185,7 @@ class Stage:
 
     def start(self, name: str, command: Sequence[str]) -> Child:
         """Start a process in a session of its own, so that Ctrl-C reaches the demo alone."""
-        output = Path(self._folder.name) / f"{name}.log"
+        output = self.folder / f"{name}.log"
         with output.open("wb") as sink:
             process = _spawn(command, sink)
         child = Child(name, process, output)
@@ -240,8 +252,12 @@ def start_all(stage: Stage, plan: Plan) -> float:
     module = "frpd.cli.demo_page"
     stage.start("web page", [sys.executable, "-m", module, str(plan.page.local_port), mark])
     stage.wait_until("the web page's start", lambda: answers(plan.page.local_port, mark))
-    _say(f"==> starting frps -c {plan.server_ini}")
-    stage.start("frps", [*_program("frps"), "-c", str(plan.server_ini)])
+    server_ini = plan.server_ini
+    _say(f"==> starting frps -c {server_ini}{', on loopback only' if plan.exposed else ''}")
+    if plan.exposed:
+        server_ini = stage.folder / "frps.ini"
+        server_ini.write_text(on_loopback(plan.server_ini.read_text("utf-8")), "utf-8")
+    stage.start("frps", [*_program("frps"), "-c", str(server_ini)])
     stage.wait_until("the start of frps", lambda: listens(plan.server_port))
     _say(f"==> starting frpc -c {plan.client_ini}")
     stage.start("frpc", [*_program("frpc"), "-c", str(plan.client_ini)])

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def etc(tmp_path: Path, ports: list[int]) -> Path:
     folder = tmp_path / "etc frp"
     folder.mkdir()
     bind, ssh, web, page = ports
-    (folder / "frps.ini").write_text(f"[common]\nbind_addr = 127.0.0.1\nbind_port = {bind}\n")
+    (folder / "frps.ini").write_text(f"[common]\nbind_port = {bind}\n")
     (folder / "frpc.ini").write_text(
         f"[common]\nserver_addr = 127.0.0.1\nserver_port = {bind}\n"
         f"[ssh]\ntype = tcp\nlocal_port = 22\nremote_port = {ssh}\n"
@@ -102,6 +103,9 @@ def test_the_page_answers_until_a_signal_stops_all_of_it(
         connection.request("GET", "/")
         assert b"It works" in connection.getresponse().read()
         connection.close()
+        sockets = [sock for sock in psutil.net_connections("tcp") if sock.pid in pids]
+        listening = {sock.laddr[0] for sock in sockets if sock.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}
         process.send_signal(number)
         read_until(process, "==> stopped")
         assert process.wait(10) == 0

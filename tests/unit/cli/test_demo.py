@@ -12,6 +12,7 @@ import pytest
 
 from frpd.cli import demo
 from frpd.cli.demo import Child, DemoError, Stage, check_ports, make_plan, status_table
+from frpd.config.load import load_server
 from frpd.errors import ConfigError
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"]
@@ -68,6 +69,34 @@ def test_files_that_make_no_demo_are_refused_with_the_reason(
 ) -> None:
     with pytest.raises(DemoError, match=reason):
         make_plan(write_etc(tmp_path, **etc))  # type: ignore[arg-type]  # ports among them
+
+
+@pytest.mark.parametrize(
+    ("lines", "exposed"),
+    [
+        ("", True),
+        ("bind_addr = 127.0.0.1\nproxy_bind_addr = 127.0.0.1\n", False),
+        ("bind_addr = 127.0.0.1\nproxy_bind_addr = 0.0.0.0\n", True),
+        ("bind_addr = ::\n", True),
+    ],
+)
+def test_a_server_that_listens_beyond_loopback_is_moved_there(
+    tmp_path: Path, lines: str, exposed: bool
+) -> None:
+    etc = write_etc(tmp_path)
+    server_ini = etc / "frps.ini"
+    server_ini.write_text(f"# sample\n[common]\nbind_port = 7000\ntoken = a=b\n{lines}")
+    plan = make_plan(etc)
+    assert plan.exposed is exposed
+    server_ini.write_text(demo.on_loopback(server_ini.read_text()))
+    moved = load_server(str(server_ini)).value
+    assert (moved.bind_addr, moved.proxy_bind_addr) == ("127.0.0.1", "127.0.0.1")
+    assert (moved.bind_port, moved.token.reveal()) == (7000, "a=b")
+
+
+def test_a_section_head_at_the_end_of_the_file_is_found_too() -> None:
+    text = demo.on_loopback("[common]")
+    assert text == "[common]\nbind_addr = 127.0.0.1\nproxy_bind_addr = 127.0.0.1\n"
 
 
 def test_missing_files_are_a_config_error(tmp_path: Path) -> None:
