@@ -104,7 +104,9 @@ def test_the_page_answers_until_a_signal_stops_all_of_it(
         assert b"It works" in connection.getresponse().read()
         connection.close()
         sockets = [sock for sock in psutil.net_connections("tcp") if sock.pid in pids]
-        listening = {sock.laddr[0] for sock in sockets if sock.status == psutil.CONN_LISTEN}
+        listening = {
+            next(iter(sock.laddr)) for sock in sockets if sock.status == psutil.CONN_LISTEN
+        }
         assert listening == {"127.0.0.1"}
         process.send_signal(number)
         read_until(process, "==> stopped")
