@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from frpd import log
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
+from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
@@ -25,7 +26,7 @@ _log = log.get_logger("frpd.cli.assemble")
 
 def run_server(config: ServerConfig, warnings: Iterable[str]) -> int:
     """Run frps until it is stopped; return the exit status."""
-    if not _start_log(config, warnings):
+    if not _start_log(config, [*warnings, *server_warnings(config)]):
         return 1
     raise_descriptor_limit()
     loop = SelectorLoop()
@@ -48,7 +49,10 @@ def run_server(config: ServerConfig, warnings: Iterable[str]) -> int:
 def run_client(setup: ClientSetup, warnings: Iterable[str]) -> int:
     """Run frpc until it is stopped; return the exit status."""
     common = setup.common
-    if not _start_log(common, warnings):
+    for refusal in client_refusals(setup):
+        print(refusal, flush=True)
+        return 1
+    if not _start_log(common, [*warnings, *client_warnings(setup)]):
         return 1
     raise_descriptor_limit()
     loop = SelectorLoop()

@@ -41,6 +41,12 @@ class ProxyEntry:
     remote_addr: str = ""
     retry_at: float = 0.0
 
+    @property
+    def awaits_retry(self) -> bool:
+        """Whether it was asked for and does not run."""
+        asked = self.phase in (Phase.START_ERROR, Phase.WAIT_START)
+        return asked and self.server is not None
+
 
 class ProxyTable:
     """Registers proxies with whatever session there is. Loop thread only.
@@ -71,16 +77,12 @@ class ProxyTable:
     def retry(self, send: Callable[[NewProxy], None], now: float) -> None:
         """Ask again for those whose time has come."""
         for entry in self.entries.values():
-            if entry.phase in (Phase.START_ERROR, Phase.WAIT_START) and now >= entry.retry_at:
+            if entry.awaits_retry and now >= entry.retry_at:
                 self._ask(entry, send, now)
 
     def next_retry(self) -> float | None:
         """Return when retry() is due, or None."""
-        waiting = [
-            entry.retry_at
-            for entry in self.entries.values()
-            if entry.server is not None and entry.phase in (Phase.START_ERROR, Phase.WAIT_START)
-        ]
+        waiting = (entry.retry_at for entry in self.entries.values() if entry.awaits_retry)
         return min(waiting, default=None)
 
     def answered(self, answer: NewProxyResp, now: float) -> None:
@@ -112,12 +114,18 @@ class ProxyTable:
     def _ask(self, entry: ProxyEntry, send: Callable[[NewProxy], None], now: float) -> None:
         if entry.server is None:
             entry.phase = Phase.START_ERROR
-            entry.error = f"proxy type {entry.config.proxy_type} is not supported yet"
+            entry.error = _why_unserved(entry.config)
             entry.log.error("start error: %s", entry.error)
             return
         entry.phase = Phase.WAIT_START
         entry.retry_at = now + RETRY_UNANSWERED_SECONDS
         send(new_proxy_message(entry.config))
+
+
+def _why_unserved(config: ProxyConfig) -> str:
+    if config.plugin:
+        return f"plugin [{config.plugin}] is not supported yet"
+    return f"proxy type [{config.proxy_type}] is not supported yet"
 
 
 def new_proxy_message(config: ProxyConfig) -> NewProxy:

@@ -241,7 +241,7 @@ class Service:
         return {
             config.name: PROXIES[config.proxy_type](context(config), config)
             for config in setup.proxies
-            if config.proxy_type in PROXIES
+            if config.proxy_type in PROXIES and not config.plugin
         }
 
 

@@ -1,0 +1,47 @@
+"""What a configuration asks for that this version does not serve yet.
+
+Every key is understood; these rows tell its operator, at start, which of them
+have no effect so far. A row goes when its feature comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from frpd.config.client import ClientSetup
+from frpd.config.server import ServerConfig
+from frpd.transports import TRANSPORTS
+
+_SERVER_PORTS: Final = {
+    "kcp_bind_port": "KCP",
+    "bind_udp_port": "xtcp",
+    "vhost_http_port": "http proxies",
+    "vhost_https_port": "https proxies",
+    "dashboard_port": "the dashboard",
+}
+
+
+def server_warnings(config: ServerConfig) -> Iterator[str]:
+    """Yield a line for each port of frps.ini that nobody will listen on."""
+    for key, what in _SERVER_PORTS.items():
+        if getattr(config, key):
+            yield f"[common] {key} has no effect: {what} cannot be served yet"
+
+
+def client_warnings(setup: ClientSetup) -> Iterator[str]:
+    """Yield a line for each setting of frpc.ini that will have no effect."""
+    if setup.common.admin_port:
+        yield "[common] admin_port has no effect: there is no admin API yet"
+    if setup.common.http_proxy:
+        yield "http_proxy has no effect: the server is dialled directly"
+    for visitor in setup.visitors:
+        yield f"[{visitor.section}] is not started: visitors cannot be served yet"
+
+
+def client_refusals(setup: ClientSetup) -> Iterator[str]:
+    """Yield what frpc cannot run without."""
+    protocol = setup.common.protocol
+    if protocol not in TRANSPORTS:
+        known = ", ".join(TRANSPORTS)
+        yield f"[common] protocol: {protocol!r} cannot be used yet; accepted: {known}"
