@@ -47,7 +47,8 @@ _QUIC: Rows = (
 )
 
 _AUTH: Rows = (
-    Field("authentication_method", STR, "token", "0.32", "How the two ends recognise each other.",
+    Field("authentication_method", STR, "token", "0.32",
+          "How the two ends recognise each other; so far by token.",
           choices=("token", "oidc"), planned_choices=("oidc",), guard=True),
     Field("authenticate_heartbeats", BOOL, False, "0.32",
           "Demand (frps) or send (frpc) the credential in each ping too.",
@@ -205,7 +206,7 @@ CLIENT: Rows = (
           "End when the first login fails, instead of trying again."),
     Field("pool_count", INT, 1, SEED, "Work connections kept ready at frps.", low=0),
     *_MUX,
-    Field("protocol", STR, "tcp", SEED, "What carries the connection to frps.",
+    Field("protocol", STR, "tcp", SEED, "What carries the connection to frps; so far tcp works.",
           choices=("tcp", "kcp", "websocket", "quic", "wss"), planned_choices=("quic", "wss"),
           guard=True),
     Field("dns_server", STR, "", SEED, "Name server to ask, as ip or ip:port.",
@@ -282,7 +283,7 @@ _CARRIED: Rows = (
 )
 
 PROXY: Rows = (
-    Field("type", STR, "tcp", SEED, "Kind of proxy.",
+    Field("type", STR, "tcp", SEED, "Kind of proxy; so far tcp works.",
           choices=("tcp", "udp", "http", "https", "stcp", "xtcp", "tcpmux", "sudp"),
           planned_choices=("tcpmux", "sudp"), attr="proxy_type"),
     Field("local_ip", ADDR, "127.0.0.1", SEED, "Address of the local service."),
@@ -426,21 +427,26 @@ _TLS_PLUGIN_FILES: Rows = (
 
 PLUGINS: Final[dict[str, Rows]] = {
     "http_proxy": (
-        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED),
+        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED,
+              sample="guest"),
         Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
-              state=PLANNED),
+              state=PLANNED, sample="change-me"),
     ),
     "socks5": (
-        Field("plugin_user", STR, "", SEED, "User name to demand.", state=PLANNED),
-        Field("plugin_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", state=PLANNED),
+        Field("plugin_user", STR, "", SEED, "User name to demand.", state=PLANNED,
+              sample="guest"),
+        Field("plugin_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", state=PLANNED,
+              sample="change-me"),
     ),
     "static_file": (
-        Field("plugin_local_path", STR, "", SEED, "Folder to serve.", state=PLANNED),
+        Field("plugin_local_path", STR, "", SEED, "Folder to serve.", state=PLANNED,
+              sample="/srv/www"),
         Field("plugin_strip_prefix", STR, "", SEED, "First part of the served paths.",
-              state=PLANNED),
-        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED),
+              state=PLANNED, sample="static"),
+        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED,
+              sample="guest"),
         Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
-              state=PLANNED),
+              state=PLANNED, sample="change-me"),
     ),
     "unix_domain_socket": (
         Field("plugin_unix_path", STR, "", SEED, "Socket to connect to.", state=PLANNED,

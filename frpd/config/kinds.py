@@ -61,7 +61,7 @@ class Bandwidth:
         return self.bytes_per_second > 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field:
     """One row of the table: one key (or, for MAP, one prefix of keys)."""
 
@@ -115,18 +115,12 @@ class BadValueError(ValueError):
 
 _TRUE = ("1", "t", "T", "true", "TRUE", "True", "y", "yes", "YES", "Yes", "on", "ON", "On")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False", "n", "no", "NO", "No", "off", "OFF", "Off")
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-# Go's base 0: a prefix names the base, a leading zero means octal, "_" may follow prefix or digit.
-_GO_NUMBERS = (
-    (re.compile(r"([+-]?)0[xX]((?:_?[0-9a-fA-F])+)", re.ASCII), 16),
-    (re.compile(r"([+-]?)0[bB]((?:_?[01])+)", re.ASCII), 2),
-    (re.compile(r"([+-]?)0[oO]?((?:_?[0-7])+)", re.ASCII), 8),
-    (re.compile(r"([+-]?)([1-9](?:_?[0-9])*|0)", re.ASCII), 10),
-)
+# Patterns stay text: re compiles and keeps them at first use, which most files never come to.
+_DECIMAL = r"[+-]?[0-9]{1,19}"
+_FRACTION = r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?"
+_QUANTITY = r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(KB|MB)"
+_LIST_PARTS = r"(?s)[^\\,]+|\\.|[\\,]"
 _MAX_DIGITS = 80
-_FRACTION = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
-_QUANTITY = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(KB|MB)", re.ASCII)
-_LIST_PARTS = re.compile(r"[^\\,]+|\\.|[\\,]", re.DOTALL)
 
 
 def convert(row: Field, text: str, dialect: Dialect) -> object:
@@ -200,21 +194,26 @@ def _int(row: Field, text: str, dialect: Dialect) -> int:
 
 
 def _decimal(text: str) -> int | None:
-    return int(text) if _DECIMAL.fullmatch(text) else None
+    return int(text) if re.fullmatch(_DECIMAL, text) else None
 
 
 def _go_number(text: str) -> int | None:
-    if len(text) > _MAX_DIGITS:
+    """Read a number with Go's base 0: prefixes as Python has them, and 017 is octal."""
+    sign, digits = (text[:1], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    if len(text) > _MAX_DIGITS or not digits.isascii() or not digits[:1].isdigit():
         return None
-    for pattern, base in _GO_NUMBERS:
-        match = pattern.fullmatch(text)
-        if match is not None:
-            return int(match[1] + match[2].replace("_", ""), base)
-    return None
+    if digits[0] == "0" and digits[1:2] and digits[1] in "01234567_":
+        digits = f"0o{digits[1:]}"
+    if not digits[-1].isalnum():  # int() would strip white space
+        return None
+    try:
+        return int(sign + digits, 0)
+    except ValueError:
+        return None
 
 
 def _float(row: Field, text: str, _dialect: Dialect) -> float:
-    if not _FRACTION.fullmatch(text):
+    if not re.fullmatch(_FRACTION, text):
         raise BadValueError(accepted(row))
     value = float(text)
     _check_range(row, value)
@@ -240,7 +239,7 @@ def split_list(text: str, dialect: Dialect) -> list[str]:
         return [item.strip(WHITE) for item in text.split(",")]
     items: list[str] = []
     item = ""
-    for part in _LIST_PARTS.findall(text):
+    for part in re.findall(_LIST_PARTS, text):
         if part == ",":
             items.append(item.strip(WHITE))
             item = ""
@@ -267,7 +266,7 @@ def _ports(row: Field, text: str, _dialect: Dialect) -> PortSet:
 
 
 def _bandwidth(row: Field, text: str, _dialect: Dialect) -> Bandwidth:
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     if match is None and text:
         raise BadValueError(accepted(row))
     if match is None:

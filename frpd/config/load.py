@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from frpd.config import check, ranges, source
 from frpd.config.client import ClientConfig, ClientSetup
@@ -62,8 +62,7 @@ class Loaded(Generic[T]):
     refusals: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(NamedTuple):
     """One text in the chosen dialect, and in the other one if that can read it at all."""
 
     tree: IniTree

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MAX_PORT = 65535
 ACCEPTED = "ports and ranges such as 2000-3000,4000, each between 0 and 65535"
 
-_ITEM = re.compile(r"\s*([+-]?[0-9]+)\s*(?:-\s*([0-9]+)\s*)?", re.ASCII)
+_ITEM = r"\s*([+-]?[0-9]+)\s*(?:-\s*([0-9]+)\s*)?"
 
 
 def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
@@ -26,7 +26,7 @@ def parse_ranges(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def _parse_item(item: str) -> tuple[int, int]:
-    match = _ITEM.fullmatch(item)
+    match = re.fullmatch(_ITEM, item)
     if match is None:
         raise ValueError(f"{item.strip()!r} is neither a number nor a range a-b")
     # Long digit strings are refused before they become integers.

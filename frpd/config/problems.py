@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from frpd.errors import ConfigError
@@ -31,13 +30,15 @@ def located(
     return ConfigError(message, path=path, line=line, section=section, key=key)
 
 
-@dataclass(slots=True)
 class Problems:
     """Collects while a file is read, so that an operator sees all of it at once."""
 
-    errors: list[ConfigError] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    refusals: list[str] = field(default_factory=list)
+    __slots__ = ("errors", "refusals", "warnings")
+
+    def __init__(self) -> None:
+        self.errors: list[ConfigError] = []
+        self.warnings: list[str] = []
+        self.refusals: list[str] = []
 
     def error(
         self,

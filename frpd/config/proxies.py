@@ -1,4 +1,7 @@
-"""Proxies as frpc.ini describes them: one frozen class per type, and the table of types."""
+"""Proxies as frpc.ini describes them: one frozen class per type, and the table of types.
+
+A type that adds no field is a plain subclass: making a dataclass costs start-up time.
+"""
 
 from __future__ import annotations
 
@@ -41,21 +44,24 @@ class ProxyConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TcpProxyConfig(ProxyConfig):
+class PortProxyConfig(ProxyConfig):
+    """A type with a port of its own at frps."""
+
+    remote_port: int = 0
+
+
+class TcpProxyConfig(PortProxyConfig):
     """A TCP port at frps."""
 
+    __slots__ = ()
     proxy_type: ClassVar[str] = "tcp"
 
-    remote_port: int = 0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UdpProxyConfig(ProxyConfig):
+class UdpProxyConfig(PortProxyConfig):
     """A UDP port at frps."""
 
+    __slots__ = ()
     proxy_type: ClassVar[str] = "udp"
-
-    remote_port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,33 +105,32 @@ class TcpMuxProxyConfig(ProxyConfig):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StcpProxyConfig(ProxyConfig):
-    """A service for visitors who know `sk`, through frps."""
+class SecretProxyConfig(ProxyConfig):
+    """A type that only visitors who know `sk` reach."""
 
+    sk: Secret = NO_SECRET
+    allow_users: tuple[str, ...] = ()
+
+
+class StcpProxyConfig(SecretProxyConfig):
+    """A TCP service, through frps."""
+
+    __slots__ = ()
     proxy_type: ClassVar[str] = "stcp"
 
-    sk: Secret = NO_SECRET
-    allow_users: tuple[str, ...] = ()
 
+class XtcpProxyConfig(SecretProxyConfig):
+    """A TCP service, from peer to peer."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XtcpProxyConfig(ProxyConfig):
-    """A service for visitors who know `sk`, from peer to peer."""
-
+    __slots__ = ()
     proxy_type: ClassVar[str] = "xtcp"
 
-    sk: Secret = NO_SECRET
-    allow_users: tuple[str, ...] = ()
 
+class SudpProxyConfig(SecretProxyConfig):
+    """A UDP service, through frps."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SudpProxyConfig(ProxyConfig):
-    """A UDP service for visitors who know `sk`, through frps."""
-
+    __slots__ = ()
     proxy_type: ClassVar[str] = "sudp"
-
-    sk: Secret = NO_SECRET
-    allow_users: tuple[str, ...] = ()
 
 
 PROXIES: Final[dict[str, type[ProxyConfig]]] = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from frpd.config import ports
 from frpd.config.ini import WHITE, Dialect, Entry, IniTree, Section
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 PREFIX = "range:"
 
 
-@dataclass(frozen=True, slots=True)
-class Expanded:
+class Expanded(NamedTuple):
     """The tree without range sections, and for each proxy made from one the range's name."""
 
     tree: IniTree

@@ -106,10 +106,13 @@ class SectionReader:
         """
         names = {row.name for row in rows if row.kind is not Kind.MAP}
         prefixes = tuple(row.name for row in rows if row.kind is Kind.MAP)
-        others = {row.name for row in elsewhere}
-        for key in self._tree.sections[self._section]:
-            if key in names or (prefixes and key.startswith(prefixes) and key not in prefixes):
-                continue
+        unknown = [
+            key
+            for key in self._tree.sections[self._section]
+            if key not in names and (key in prefixes or not key.startswith(prefixes))
+        ]
+        others = {row.name for row in elsewhere} if unknown else set()
+        for key in unknown:
             if key in others:
                 self.warn(key, "has no effect in a section of this type")
                 continue

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 UNSET = "<no value>"
 _BLANK = " \t\r\n"
 # An action may trim the white space around it: "{{- " before, " -}}" behind.
-_ACTION = re.compile(r"\{\{(?P<left>-[ \t\r\n])?(?P<body>.*?)(?P<right>[ \t\r\n]-)?\}\}", re.DOTALL)
-_ENVS = re.compile(r"[ \t\r\n]*\.Envs\.([^\W\d]\w*)[ \t\r\n]*")
+_ACTION = r"(?s)\{\{(?P<left>-[ \t\r\n])?(?P<body>.*?)(?P<right>[ \t\r\n]-)?\}\}"
+_ENVS = r"[ \t\r\n]*\.Envs\.([^\W\d]\w*)[ \t\r\n]*"
 
 
 class Line(NamedTuple):
@@ -48,7 +48,7 @@ def _pieces(text: str, path: str, environ: Mapping[str, str], problems: Problems
     at, line, trim = 0, 1, False
     while (start := text.find("{{", at)) >= 0:
         here = line + text.count("\n", at, start)
-        action = _ACTION.match(text, start)
+        action = re.compile(_ACTION).match(text, start)
         if action is None:
             raise located("template action is not closed by }}", Origin(path, here), None, None)
         pieces.append(_literal(text[at:start], line, trim, bool(action["left"])))
@@ -70,7 +70,7 @@ def _literal(text: str, line: int, trim_left: bool, trim_right: bool) -> _Piece:
 def _value(
     action: re.Match[str], origin: Origin, environ: Mapping[str, str], problems: Problems
 ) -> str:
-    name = _ENVS.fullmatch(action["body"])
+    name = re.fullmatch(_ENVS, action["body"])
     if name is None:
         shown = " ".join(action[0].split())[:80]
         message = f"template {shown!r} is not supported; accepted: {{{{ .Envs.NAME }}}}"

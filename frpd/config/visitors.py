@@ -28,10 +28,10 @@ class VisitorConfig:
     use_compression: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StcpVisitorConfig(VisitorConfig):
     """Reaches a stcp proxy through frps."""
 
+    __slots__ = ()
     visitor_type: ClassVar[str] = "stcp"
 
 
@@ -49,10 +49,10 @@ class XtcpVisitorConfig(VisitorConfig):
     fallback_timeout_ms: int = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SudpVisitorConfig(VisitorConfig):
     """Reaches a sudp proxy through frps."""
 
+    __slots__ = ()
     visitor_type: ClassVar[str] = "sudp"
 
 
