@@ -33,8 +33,7 @@ _LOG: Rows = (
     Field("log_level", STR, "info", SEED, "The least serious lines that are logged.",
           choices=("trace", "debug", "info", "warn", "error"), fallback="warn"),
     Field("log_max_days", INT, 3, SEED, "Days to keep rotated log files."),
-    Field("disable_log_color", BOOL, False, "0.29", "Log to the console without colours.",
-          state=PLANNED),
+    Field("disable_log_color", BOOL, False, "0.29", "Log to the console without colours."),
 )
 
 _QUIC: Rows = (
@@ -51,18 +50,16 @@ _AUTH: Rows = (
           "How the two ends recognise each other; so far by token.",
           choices=("token", "oidc"), planned_choices=("oidc",), guard=True),
     Field("authenticate_heartbeats", BOOL, False, "0.32",
-          "Demand (frps) or send (frpc) the credential in each ping too.",
-          state=PLANNED, guard=True),
+          "Demand (frps) or send (frpc) the credential in each ping too."),
     Field("authenticate_new_work_conns", BOOL, False, "0.32",
-          "Demand (frps) or send (frpc) the credential on each work connection too.",
-          state=PLANNED, guard=True),
+          "Demand (frps) or send (frpc) the credential on each work connection too."),
 )
 
 _MUX: Rows = (
     Field("tcp_mux", BOOL, True, SEED,
           "Carry everything over one connection per client; must be equal on both ends."),
     Field("tcp_mux_keepalive_interval", INT, 30, "0.39",
-          "Seconds between keep-alives inside the shared connection.", state=PLANNED),
+          "Seconds between keep-alives inside the shared connection."),
     Field("udp_packet_size", INT, 1500, "0.34",
           "Largest UDP datagram carried; must be equal on both ends.", state=PLANNED, low=1),
 )
@@ -90,9 +87,9 @@ SERVER: Rows = (
           "Drop a client that sent no ping for this many seconds; negative is never. With tcp_mux"
           " it is enforced only when the key is set."),
     Field("user_conn_timeout", INT, 10, "0.36",
-          "Seconds that a visitor waits for a work connection.", state=PLANNED, low=1),
+          "Seconds that a visitor waits for a work connection.", low=1),
     Field("detailed_errors_to_client", BOOL, True, "0.32",
-          "Tell a client why its proxy was refused, not only that it was.", state=PLANNED),
+          "Tell a client why its proxy was refused, not only that it was."),
     *_LOG,
     Field("login_timeout_seconds", FLOAT, 10.0, OWN,
           "A connection that has not logged in after this many seconds is closed.",
@@ -159,7 +156,7 @@ SERVER: Rows = (
           "Demand a client certificate signed by one of these authorities.",
           state=PLANNED, guard=True, sample="/etc/frp/ca.crt"),
     Field("tcp_keepalive", INT, 7200, "0.41",
-          "Seconds of silence before TCP itself probes a client; negative is off.", state=PLANNED),
+          "Seconds of silence before TCP itself probes a client; negative is off."),
     Field("oidc_issuer", STR, "", "0.32", "Address of the OIDC provider.",
           state=PLANNED, sample="https://id.example.com/"),
     Field("oidc_audience", STR, "", "0.32", "Audience that a client's OIDC token must name.",
@@ -236,9 +233,9 @@ CLIENT: Rows = (
           state=PLANNED),
     *_QUIC,
     Field("dial_server_timeout", INT, 10, "0.40", "Seconds to wait for a connection to frps.",
-          state=PLANNED, low=1),
+          low=1),
     Field("dial_server_keepalive", INT, 7200, "0.41",
-          "Seconds of silence before TCP itself probes frps; negative is off.", state=PLANNED),
+          "Seconds of silence before TCP itself probes frps; negative is off."),
     Field("connect_server_local_ip", ADDR, "", "0.39", "Address to connect to frps from.",
           state=PLANNED, sample="192.0.2.9"),
     Field("tls_enable", BOOL, False, "0.25", "Use TLS towards frps.", state=PLANNED, guard=True),
@@ -265,7 +262,7 @@ CLIENT: Rows = (
     Field("oidc_additional_", MAP, NO_PARAMS, "0.40", "Further fields of the token request.",
           attr="oidc_additional", state=PLANNED, sample="resource = frp"),
     Field("meta_", MAP, NO_PARAMS, "0.31", "Free-form facts about the client, for server plugins.",
-          attr="metas", state=PLANNED, sample="site = berlin"),
+          attr="metas", sample="site = berlin"),
     Field("nat_hole_stun_server", STR, "stun.easyvoip.com:3478", "0.49",
           "STUN server that xtcp asks for its outer address.", state=PLANNED),
     Field("log_way", STR, "", SEED, "Leftover: log_file alone decides.", until="0.51",

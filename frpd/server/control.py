@@ -39,6 +39,9 @@ class Registry(Protocol):
     def check_ping(self, ping: Ping) -> None:
         """AuthError if the ping's credential does not hold."""
 
+    def told(self, detail: str, summary: str) -> str:
+        """What a client may hear of an error, by ``detailed_errors_to_client``."""
+
     def control_closed(self, control: ControlSession, reason: str) -> None:
         """A client is gone, with all its proxies."""
 
@@ -140,7 +143,8 @@ class ControlSession:
         try:
             proxy = self._registry.new_proxy(self, message)
         except ProxyError as error:
-            answer.error = str(error)
+            summary = f"new proxy [{message.proxy_name}] error"
+            answer.error = self._registry.told(str(error), summary)
             self.log.warning("new proxy [%s] error: %s", message.proxy_name, error)
         else:
             self.proxies[message.proxy_name] = proxy
@@ -163,7 +167,8 @@ class ControlSession:
         try:
             self._registry.check_ping(message)
         except AuthError as error:
-            self._stream.send(Pong(error=str(error)))
+            self.log.warning("%s", error)
+            self._stream.send(Pong(error=self._registry.told(str(error), "invalid ping")))
             return
         self._last_ping = self.loop.now()
         self.log.debug("receive heartbeat")

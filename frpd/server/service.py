@@ -133,7 +133,8 @@ class Service:
             self._auth.verify_login(login, unix_now())
         except AuthError as error:
             _log.warning("%s: login refused: %s", connection.peer, error)
-            stream.send(LoginResp(version=EMULATED_VERSION, error=self._told(str(error))))
+            told = self.told(str(error), "register control error")
+            stream.send(LoginResp(version=EMULATED_VERSION, error=told))
             return False
         run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
         old = self.controls.get(run_id)
@@ -188,8 +189,9 @@ class Service:
             self._auth.verify_new_work_conn(hello)
         except AuthError as error:
             control.log.warning("%s: work connection refused: %s", connection.peer, error)
+            told = self.told(str(error), "invalid NewWorkConn")
             with contextlib.suppress(ConnectionLost):
-                work.write(encode_message(StartWorkConn(error=self._told(str(error)))))
+                work.write(encode_message(StartWorkConn(error=told)))
             return False
         return control.work_arrived(work)
 
@@ -220,6 +222,10 @@ class Service:
     def check_ping(self, ping: Ping) -> None:
         """See Registry.check_ping."""
         self._auth.verify_ping(ping)
+
+    def told(self, detail: str, summary: str) -> str:
+        """See Registry.told."""
+        return detail if self._config.detailed_errors_to_client else summary
 
     def control_closed(self, control: ControlSession, reason: str) -> None:
         """See Registry.control_closed."""
@@ -277,7 +283,3 @@ class Service:
 
         with contextlib.suppress(LimitError):  # it is only a hint
             self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
-
-    def _told(self, error: str) -> str:
-        """Return what a client may hear of an error."""
-        return error if self._config.detailed_errors_to_client else "register control error"
