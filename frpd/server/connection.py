@@ -21,7 +21,8 @@ from frpd.proto.yamux.session import YamuxSession
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
 from frpd.transports.messages import MessageStream
-from frpd.transports.mux import MuxLink, MuxStream
+from frpd.transports.mux import MuxLink
+from frpd.transports.mux_stream import MuxStream
 
 MAX_STREAMS = 65_536
 YAMUX_FIRST_BYTE = 0

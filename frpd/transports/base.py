@@ -14,7 +14,8 @@ from frpd.errors import TransportError
 from frpd.net.endpoint import Endpoint
 from frpd.proto.yamux.session import YamuxSession
 from frpd.selector_loop import SelectorLoop
-from frpd.transports.mux import MuxLink, MuxStream
+from frpd.transports.mux import MuxLink
+from frpd.transports.mux_stream import MuxStream
 
 OnEndpoint: TypeAlias = Callable[[Endpoint], None]
 OnFailed: TypeAlias = Callable[[TransportError], None]

@@ -1,0 +1,222 @@
+"""MuxStream: an Endpoint over one yamux stream.
+
+What came for it and was not read yet waits here, bounded by the window granted
+to the peer. Reading gives the credit back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from frpd.errors import ConnectionLost
+from frpd.log import get_logger
+from frpd.net.endpoint import Buffer, Callback, Outcome
+
+if TYPE_CHECKING:  # the link makes its streams, so it imports us
+    from frpd.transports.mux import MuxLink
+
+_log = get_logger("frpd.transports.mux_stream")
+
+
+class MuxStream:
+    """An Endpoint over one yamux stream. Loop thread only."""
+
+    __slots__ = (
+        "_chunks",
+        "_credited",
+        "_dead",
+        "_ended",
+        "_link",
+        "_local_over",
+        "_lost",
+        "_on_readable",
+        "_on_writable",
+        "_scheduled",
+        "on_failure",
+        "stream_id",
+    )
+
+    def __init__(self, link: MuxLink, stream_id: int) -> None:
+        self.on_failure: Callback | None = None
+        self.stream_id = stream_id
+        self._link = link
+        self._chunks: deque[Buffer] | None = None  # most idle streams never need one
+        self._credited = 0  # of the first chunks: read before and put back
+        self._on_readable: Callback | None = None
+        self._on_writable: Callback | None = None
+        self._scheduled = False
+        self._ended = False  # the peer sent FIN
+        self._lost = ""  # reset, or the link is gone: why
+        self._local_over = False  # we ended our direction
+        self._dead = False  # closed or aborted here
+
+    def describe(self) -> str:
+        """Return the link's peer and the stream's number."""
+        return f"{self._link.describe()}#{self.stream_id}"
+
+    def read(self, limit: int) -> Buffer | Outcome:
+        """See Endpoint.read; reading gives the peer its credit back."""
+        chunks = self._chunks
+        if chunks:
+            data = self._take(chunks, limit)
+            self._credit(len(data))
+            return data
+        if self._lost:
+            raise ConnectionLost(self._lost)
+        return Outcome.EOF if self._ended else Outcome.EMPTY
+
+    def unread(self, data: Buffer) -> None:
+        """See Endpoint.unread. Their credit was given when they were read first."""
+        if len(data):
+            self._credited += len(data)
+            if self._chunks is None:
+                self._chunks = deque()
+            self._chunks.appendleft(bytes(data))
+            self._schedule()
+
+    def write(self, data: Buffer) -> int:
+        """See Endpoint.write: copied into the link's queue, within the peer's window."""
+        if self._lost or self._local_over:
+            raise ConnectionLost(self._lost or "stream is closed")
+        taken = self._link.session.send_data(self.stream_id, data)
+        if taken:
+            self._link.plan_flush()
+        return taken
+
+    def room(self) -> int:
+        """Return what the peer's window allows; after 0, on_writable comes."""
+        if self._lost or self._local_over:
+            return 1  # let the write say so
+        return self._link.session.window(self.stream_id)
+
+    def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
+        """See Endpoint.watch."""
+        self._on_readable = on_readable
+        self._on_writable = on_writable
+        if on_readable is not None and (self._chunks or self._ended or self._lost):
+            self._schedule()
+        if on_writable is not None:
+            self._schedule()
+
+    def shutdown_write(self) -> None:
+        """Send FIN behind what was taken."""
+        if not (self._local_over or self._lost):
+            self._local_over = True
+            self._link.session.end_stream(self.stream_id, self._link.now())
+            self._link.plan_flush()
+
+    def close(self) -> None:
+        """End our direction and throw away what still comes. Idempotent."""
+        if self._dead:
+            return
+        self.shutdown_write()
+        self._drop()
+
+    def abort(self) -> None:
+        """Send RST. Idempotent."""
+        if self._dead:
+            return
+        if not self._lost:
+            self._link.session.reset_stream(self.stream_id)
+            self._link.plan_flush()
+            self._lost = "reset here"
+        self._drop()
+
+    # For MuxLink.
+
+    def feed(self, payload: Buffer) -> bool:
+        """Take a borrowed view; return True when it is the first of this batch."""
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = deque()
+        chunks.append(payload)
+        return len(chunks) == 1 or not isinstance(chunks[-2], memoryview)
+
+    def serve_reader(self) -> None:
+        """Let the reader take what came, then keep a copy of what it left."""
+        if self._on_readable is not None:
+            self._run(self._on_readable)
+        chunks = self._chunks
+        if chunks:
+            for index, chunk in enumerate(chunks):
+                if isinstance(chunk, memoryview):
+                    chunks[index] = bytes(chunk)
+            self._schedule()
+
+    def serve_writer(self) -> None:
+        """There is room again."""
+        if self._on_writable is not None:
+            self._run(self._on_writable)
+
+    def ended(self, *, reset: bool) -> None:
+        """The peer sent FIN or RST; buffered bytes stay readable."""
+        self._ended = True
+        if reset:
+            self._lost = "connection reset by peer"
+            self._link.forget(self.stream_id)
+        elif self._local_over:
+            self._link.forget(self.stream_id)
+        self._schedule()
+
+    def link_lost(self, reason: str) -> None:
+        """The connection underneath is gone."""
+        if not self._lost:
+            self._lost = reason
+            self._wake()
+
+    def _take(self, chunks: deque[Buffer], limit: int) -> Buffer:
+        data = chunks.popleft()
+        if len(data) > limit:
+            view = memoryview(data)
+            chunks.appendleft(view[limit:] if isinstance(data, memoryview) else bytes(view[limit:]))
+            return view[:limit]
+        if not chunks or len(data) + len(chunks[0]) > limit:
+            return data
+        parts = [data]
+        size = len(data)
+        while chunks and size + len(chunks[0]) <= limit:
+            part = chunks.popleft()
+            size += len(part)
+            parts.append(part)
+        return b"".join(parts)
+
+    def _drop(self) -> None:
+        self._dead = True
+        self._on_readable = self._on_writable = None
+        chunks, self._chunks = self._chunks, None
+        if chunks:
+            self._credit(sum(map(len, chunks)))
+        self._link.forget(self.stream_id)
+
+    def _credit(self, nbytes: int) -> None:
+        """Give the peer credit for bytes read, but not twice for those put back."""
+        again = min(nbytes, self._credited)
+        self._credited -= again
+        if nbytes > again:
+            self._link.session.consumed(self.stream_id, nbytes - again)
+            self._link.plan_flush()
+
+    def _schedule(self) -> None:
+        if not self._scheduled and (self._on_readable or self._on_writable):
+            self._scheduled = True
+            self._link.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._scheduled = False
+        readable = self._chunks or self._ended or self._lost
+        if readable and self._on_readable is not None:
+            self._run(self._on_readable)
+            if self._chunks:
+                self._schedule()
+        if self._on_writable is not None and self.room() > 0:
+            self._run(self._on_writable)
+
+    def _run(self, callback: Callback) -> None:
+        try:
+            callback()
+        except Exception:
+            _log.exception("a callback of %s failed", self.describe())
+            self.abort()
+            if self.on_failure is not None:
+                self.on_failure()
