@@ -1,1 +1,1 @@
-"""TODO."""
+"""The programs: what they understand, what they build, how they end."""

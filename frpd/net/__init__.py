@@ -1,1 +1,1 @@
-"""TODO."""
+"""Sockets on the loop; nothing here knows frp."""

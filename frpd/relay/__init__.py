@@ -1,1 +1,1 @@
-"""TODO."""
+"""Joins two endpoints until both directions are over."""
