@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from frpd import __version__
-from frpd.config.kinds import Field
+from frpd.config.flags import ALIASES
+from frpd.config.kinds import Field, Kind
 
 
 class FrpParser(argparse.ArgumentParser):
@@ -20,13 +21,23 @@ class FrpParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and a hint, and exit with status 1."""
-        text = message
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
-            word = message.removeprefix(prefix).split()[0]
-            text = f"unknown flag: {word}" if word.startswith("-") else f"unknown command {word!r}"
-        sys.stderr.write(f"Error: {text}\nRun '{self.prog} --help' for usage.\n")
+            message = self._unknown(message.removeprefix(prefix).split()[0])
+        sys.stderr.write(f"Error: {message}\nRun '{self.prog} --help' for usage.\n")
         sys.exit(1)
+
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        if action.nargs == argparse.PARSER and value not in (action.choices or ()):
+            self.error(self._unknown(value))
+        super()._check_value(action, value)
+
+    def _unknown(self, word: str) -> str:
+        if word.startswith("--"):
+            return f"unknown flag: {word}"
+        if word.startswith("-"):
+            return f"unknown shorthand flag: {word[1:2]!r} in {word}"
+        return f'unknown command "{word}" for "{self.prog}"'
 
 
 def new_parser(prog: str, description: str, default_file: str | None) -> FrpParser:
@@ -37,7 +48,9 @@ def new_parser(prog: str, description: str, default_file: str | None) -> FrpPars
     return parser
 
 
-def add_config_flags(parser: argparse.ArgumentParser, default_file: str | None) -> None:
+def add_config_flags(
+    parser: argparse.ArgumentParser, default_file: str | None, default_dialect: str | None = None
+) -> None:
     """Add the flags that name a configuration file."""
     parser.add_argument(
         "-c", "--config", metavar="FILE", default=default_file, help="configuration file"
@@ -45,6 +58,7 @@ def add_config_flags(parser: argparse.ArgumentParser, default_file: str | None) 
     parser.add_argument(
         "--ini_dialect",
         choices=("old", "new"),
+        default=default_dialect,
         help="read the file as frp up to 0.35 (old) or as later ones did (new, the default)",
     )
 
@@ -57,18 +71,20 @@ def add_value_flags(
     Args:
         parser: where.
         flags: long name without dashes and short letter ("" for none).
-        rows: of the keys; a flag with another name than a key gets no help text.
+        rows: of the keys; they give the help, and say which values may be left out.
     """
-    docs = {row.name: row.doc for row in rows}
+    by_name = {row.name: row for row in rows}
     for name, short in flags:
-        names = [f"-{short}", f"--{name}"] if short else [f"--{name}"]
+        row = by_name.get(ALIASES.get(name, name))
+        is_switch = row is not None and row.kind is Kind.BOOL
         parser.add_argument(
-            *names,
+            *([f"-{short}"] if short else []),
+            f"--{name}",
             dest=name,
             metavar="VALUE",
-            nargs="?",
-            const="true",
-            help=docs.get(name, "").replace("%", "%%"),
+            nargs="?" if is_switch else None,
+            const="true" if is_switch else None,
+            help="" if row is None else row.doc.replace("%", "%%"),
         )
 
 

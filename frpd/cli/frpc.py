@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = new_parser("frpc", "frpc exposes local services through an frps.", DEFAULT_FILE)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     verify = commands.add_parser("verify", help="check the file of -c", allow_abbrev=False)
-    add_config_flags(verify, DEFAULT_FILE)
+    # Without defaults of their own they leave alone what stood before "verify".
+    add_config_flags(verify, argparse.SUPPRESS, argparse.SUPPRESS)
     verify.add_argument("--strict", action="store_true", help="warnings are errors")
     for proxy_type, flags in PROXY_FLAGS.items():
         quick = commands.add_parser(

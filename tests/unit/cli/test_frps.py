@@ -1,0 +1,134 @@
+"""frpd.cli.frps: which configuration a command line makes, and what it exits with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from frpd import __version__
+from frpd.cli import assemble, frps
+from frpd.config.fields import SERVER
+from frpd.config.flags import ALIASES
+from frpd.config.server import ServerConfig
+
+STATUS = 23
+
+
+class Started:
+    """Stands in for run_server."""
+
+    def __init__(self) -> None:
+        self.config: ServerConfig | None = None
+        self.warnings: list[str] = []
+
+    def __call__(self, config: ServerConfig, warnings: Iterable[str]) -> int:
+        self.config = config
+        self.warnings = list(warnings)
+        return STATUS
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Started:
+    stand_in = Started()
+    monkeypatch.setattr(assemble, "run_server", stand_in)
+    return stand_in
+
+
+def config_of(started: Started, *arguments: str) -> ServerConfig:
+    assert frps.main(arguments) == STATUS
+    assert started.config is not None
+    return started.config
+
+
+def test_flags_alone_make_the_configuration(started: Started) -> None:
+    config = config_of(started, "-p", "7001", "-t", "secret", "--max-ports-per-client=3")
+    assert (config.bind_port, config.max_ports_per_client) == (7001, 3)
+    assert config.token.reveal() == "secret"
+
+
+def test_without_any_flag_it_starts_on_the_defaults(started: Started) -> None:
+    config = config_of(started)
+    assert (config.bind_addr, config.bind_port) == ("0.0.0.0", 7000)
+
+
+def test_surplus_words_are_ignored_as_frps_does(started: Started) -> None:
+    assert config_of(started, "extra", "words").bind_port == 7000
+
+
+def test_with_a_file_only_the_file_counts(started: Started, tmp_path: Path) -> None:
+    file = tmp_path / "no-extension"
+    file.write_text("[common]\nbind_port = 7002\nbogus = 1\n")
+    assert config_of(started, "-c", str(file), "-p", "7001").bind_port == 7002
+    assert started.warnings == [f"{file}:3 [common] bogus: unknown key, ignored"]
+
+
+def test_every_flag_stands_for_a_key() -> None:
+    keys = {row.name for row in SERVER}
+    assert {ALIASES.get(name, name) for name, _ in frps.FLAGS} <= keys
+
+
+def test_a_file_that_is_not_there_is_one_line_on_stdout(
+    started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "nope.ini"
+    assert frps.main(["-c", str(file)]) == 1
+    assert capsys.readouterr().out == f"open {file}: no such file or directory\n"
+    assert started.config is None
+
+
+def test_a_bad_flag_is_one_line_on_stdout(
+    started: Started, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert frps.main(["-p", "70000"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("bind_port: '70000' cannot be used; accepted: ")
+    assert out.count("\n") == 1
+    assert started.config is None
+
+
+def test_a_protection_that_cannot_be_given_stops_the_start(
+    started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "frps.ini"
+    file.write_text("[common]\ntls_only = true\n")
+    assert frps.main(["-c", str(file)]) == 1
+    assert f"{file}:2 [common] tls_only" in capsys.readouterr().out
+    assert started.config is None
+
+
+@pytest.mark.parametrize("order", [["verify", "-c", "FILE"], ["-c", "FILE", "verify"]])
+def test_verify_checks_and_starts_nothing(
+    started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path, order: list[str]
+) -> None:
+    file = tmp_path / "frps.ini"
+    file.write_text("[common]\n")
+    assert frps.main([str(file) if word == "FILE" else word for word in order]) == 0
+    assert capsys.readouterr().out == f"frps: the configuration file {file} syntax is ok\n"
+    assert started.config is None
+
+
+@pytest.mark.parametrize("flag", ["-v", "--version"])
+def test_version_prints_just_the_number(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    with pytest.raises(SystemExit) as ending:
+        frps.main([flag])
+    assert ending.value.code == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_goes_to_stdout_and_is_a_success(
+    capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    with pytest.raises(SystemExit) as ending:
+        frps.main([flag])
+    assert ending.value.code == 0
+    assert "--max_ports_per_client" in capsys.readouterr().out
+
+
+def test_an_unknown_flag_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        frps.main(["--nope"])
+    assert ending.value.code == 1
+    assert capsys.readouterr().err == "Error: unknown flag: --nope\nRun 'frps --help' for usage.\n"
