@@ -20,11 +20,13 @@ from frpd.net.endpoint import Endpoint, Outcome
 from frpd.proto.message.codec import MessageDecoder, encode_message
 from frpd.proto.message.types import Message
 from frpd.proto.wrappers import StreamCodec
-from frpd.selector_loop import SelectorLoop
+from frpd.selector_loop import SelectorLoop, Timer
 
 # A peer that reads nothing gets at most this much queued; then it is cut off.
 MAX_OUTBOX_BYTES = 1024 * 1024
 READ_BYTES = 16 * 1024
+# How long close() waits for a peer that does not read.
+CLOSE_SECONDS = 10.0
 
 OnMessage = Callable[[Message], None]
 OnEnd = Callable[[FrpError | None], None]
@@ -46,6 +48,7 @@ class MessageStream:
     __slots__ = (
         "_after_drain",
         "_cipher",
+        "_close_timer",
         "_closing",
         "_decoder",
         "_endpoint",
@@ -68,6 +71,7 @@ class MessageStream:
         self._outbox = b""
         self._after_drain: Callable[[], None] | None = None
         self._closing = False
+        self._close_timer: Timer | None = None
         self._open = True
         endpoint.on_failure = self._callback_failed
         endpoint.watch(self._on_readable, None)
@@ -137,16 +141,18 @@ class MessageStream:
         self._run_when_sent(give_up)
 
     def close(self) -> None:
-        """Close after what was sent is out. on_end is not called. Idempotent."""
+        """Close after what was sent is out, or 10 s later. on_end is not called. Idempotent."""
         if not self.is_open:
             return
         self._closing = True
         self._run_when_sent(self._close_now)
+        if self._open:
+            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Drop the connection at once. on_end is not called. Idempotent."""
         if self._open:
-            self._open = False
+            self._over()
             self._endpoint.abort()
 
     def _run_when_sent(self, call: Callable[[], None]) -> None:
@@ -157,8 +163,13 @@ class MessageStream:
         self._endpoint.watch(None if self._closing else self._on_readable, self._flush)
 
     def _close_now(self) -> None:
-        self._open = False
+        self._over()
         self._endpoint.close()
+
+    def _over(self) -> None:
+        self._open = False
+        if self._close_timer is not None:
+            self._close_timer.cancel()
 
     def _on_readable(self) -> None:
         try:
@@ -204,7 +215,7 @@ class MessageStream:
     def _end(self, error: FrpError | None) -> None:
         if not self._open:
             return
-        self._open = False
+        self._over()
         if error is None:
             self._endpoint.close()
         else:
