@@ -96,11 +96,16 @@ class MessageStream:
     def send(self, message: Message) -> None:
         """Queue a message and try to send at once. Ignored after the end.
 
-        A peer that does not read ends the stream (on_end gets a LimitError).
+        A peer that does not read ends the stream (on_end gets a LimitError),
+        and so does a message that is too long (a LocalProtocolError).
         """
         if not self.is_open:
             return
-        data = encode_message(message)
+        try:
+            data = encode_message(message)
+        except LocalProtocolError as error:  # such as an answer that repeats a peer's long name
+            self._fail_soon(error)
+            return
         if self._cipher is not None:
             data = self._cipher.encode(data)
         if self._outbox:

@@ -284,6 +284,14 @@ def test_abort_drops_what_waits_and_says_nothing(talk: Talk) -> None:
     assert talk.ends == []
 
 
+def test_a_message_too_long_to_be_sent_ends_it_without_a_traceback(talk: Talk) -> None:
+    talk.stream.send(NewProxy(proxy_name="x" * 10_240))
+    assert talk.ends == []
+    talk.world.settle()
+    [error] = talk.ends
+    assert isinstance(error, LocalProtocolError)
+
+
 def test_a_callback_that_raises_ends_it(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
     def fail(message: Message) -> None:
         raise ValueError("a bug")
