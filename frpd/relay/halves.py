@@ -24,7 +24,7 @@ class RelayCore(Protocol):
     def half_ended(self, half: CopyHalf) -> None:
         """The source has ended and the sink has everything."""
 
-    def source_lost(self, reason: str) -> None:
+    def source_lost(self, half: CopyHalf, reason: str) -> None:
         """Reading raised ConnectionLost."""
 
     def sink_lost(self, half: CopyHalf, reason: str) -> None:
@@ -86,7 +86,7 @@ class CopyHalf:
         try:
             data = self._source.read(room if room < READ_LIMIT else READ_LIMIT)
         except ConnectionLost as error:
-            self._relay.source_lost(str(error))
+            self._relay.source_lost(self, str(error))
             return
         if isinstance(data, Outcome):
             if data is Outcome.EOF:

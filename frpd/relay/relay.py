@@ -12,7 +12,9 @@ How ends travel:
   that it has closed altogether: what it sent is delivered, then both go.
 * When one side can no longer be written, what it still has to say is
   delivered before the loss is passed on.
-* A reset is passed on as a reset.
+* A reset is passed on as a reset, because an end would look like a complete
+  answer. Only where ``b`` is lost before its first byte ``a`` sees an end at
+  once: that is how frp's users know a local service that refuses.
 """
 
 from __future__ import annotations
@@ -121,9 +123,11 @@ class Relay:
             self._timer = self.loop.call_later(LINGER_SECONDS, self._linger_over)
         self.update()
 
-    def source_lost(self, reason: str) -> None:
+    def source_lost(self, half: CopyHalf, reason: str) -> None:
         """Reading failed: the side is gone, and so is all that it could say."""
         self._lost = self._lost or reason
+        if half is self._ba and not half.moved:
+            self._a.close()
         self._finish(Ending.RESET)
 
     def sink_lost(self, half: CopyHalf, reason: str) -> None:

@@ -192,6 +192,35 @@ def test_a_reset_of_b_is_passed_on_once_it_has_said_something(play: Play) -> Non
     assert play.results == [RelayResult(0, 11, Ending.RESET, "broken")]
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_a_work_connection_lost_before_its_first_byte_is_a_quiet_end(
+    play: Play, written: bool
+) -> None:
+    if written:
+        play.a.say(b"request")
+        play.run()
+    play.b.reset("refused")
+    play.run()
+    assert (play.a.acts, play.b.acts) == (["close"], ["abort"])
+    assert play.results == [RelayResult(7 * written, 0, Ending.RESET, "refused")]
+
+
+def test_a_work_connection_found_lost_by_a_write_is_a_quiet_end_too(play: Play) -> None:
+    play.b.break_writes()
+    play.a.say(b"request")
+    play.run()
+    play.b.reset("refused")
+    play.run()
+    assert (play.a.acts, play.b.acts) == (["close"], ["abort"])
+    assert play.results == [RelayResult(0, 0, Ending.RESET, "broken pipe")]
+
+
+def test_a_user_who_resets_before_any_byte_is_no_quiet_end(play: Play) -> None:
+    play.a.reset()
+    play.run()
+    assert play.a.acts == play.b.acts == ["abort"]
+
+
 def test_a_sink_that_takes_nothing_more_is_heard_out_first(play: Play) -> None:
     play.b.say(b"part one, ")
     play.run()
