@@ -31,16 +31,14 @@ def run_server(config: ServerConfig, warnings: Iterable[str]) -> int:
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
-    service = ServerService(loop, pool, config, SystemEntropy())
     try:
+        service = ServerService(loop, pool, config, SystemEntropy())
         service.listen()
+        _log.info("frps started successfully")
+        return Daemon(loop, config.shutdown_drain_seconds).run(service)
     except ListenError as error:
         print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
         return 1
-    _log.info("frps started successfully")
-    daemon = Daemon(loop, config.shutdown_drain_seconds)
-    try:
-        return daemon.run(service)
     finally:
         pool.close()
         loop.close()
