@@ -1,0 +1,132 @@
+"""frpd.cli.daemon: signals, the drain, exit statuses, the limit of descriptors."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from frpd.cli.daemon import Daemon, raise_descriptor_limit
+from frpd.selector_loop import SelectorLoop
+
+FOREVER = 3600.0
+
+
+class Service:
+    """Notes what it is told; ``on_shut_down`` says what happens then."""
+
+    def __init__(self, on_shut_down: Callable[[Callable[[], None]], None] | None = None) -> None:
+        self._on_shut_down = on_shut_down
+        self.calls: list[str] = []
+
+    def shut_down(self, on_idle: Callable[[], None]) -> None:
+        self.calls.append("shut_down")
+        if self._on_shut_down is not None:
+            self._on_shut_down(on_idle)
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def be_idle(on_idle: Callable[[], None]) -> None:
+    on_idle()
+
+
+@pytest.fixture
+def loop() -> Iterator[SelectorLoop]:
+    made = SelectorLoop()
+    yield made
+    made.close()
+    gc.unfreeze()
+
+
+def send(signum: int) -> None:
+    os.kill(os.getpid(), signum)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_an_idle_service_at_once_with_status_0(
+    loop: SelectorLoop, signum: int
+) -> None:
+    service = Service(be_idle)
+    loop.call_soon(send, signum)
+    assert Daemon(loop, FOREVER).run(service) == 0
+    assert service.calls == ["shut_down", "close"]
+
+
+def test_a_busy_service_is_closed_when_the_drain_is_over(loop: SelectorLoop) -> None:
+    service = Service()
+    loop.call_soon(send, signal.SIGTERM)
+    assert Daemon(loop, 0.01).run(service) == 0
+    assert service.calls == ["shut_down", "close"]
+
+
+def test_the_drain_ends_early_when_the_service_becomes_idle(loop: SelectorLoop) -> None:
+    service = Service(loop.call_soon)
+    loop.call_soon(send, signal.SIGTERM)
+    assert Daemon(loop, FOREVER).run(service) == 0
+    assert service.calls == ["shut_down", "close"]
+
+
+def test_a_second_signal_does_not_wait_for_the_drain(loop: SelectorLoop) -> None:
+    service = Service(lambda _on_idle: loop.call_soon(send, signal.SIGTERM))
+    loop.call_soon(send, signal.SIGTERM)
+    assert Daemon(loop, FOREVER).run(service) == 0
+    assert service.calls == ["shut_down", "close"]
+
+
+def test_failing_ends_at_once_with_status_1(loop: SelectorLoop) -> None:
+    service = Service()
+    daemon = Daemon(loop, FOREVER)
+    loop.call_soon(daemon.fail)
+    assert daemon.run(service) == 1
+    assert service.calls == ["close"]
+
+
+def test_what_closing_has_queued_still_leaves(loop: SelectorLoop) -> None:
+    sent: list[str] = []
+
+    class Polite(Service):
+        def close(self) -> None:
+            loop.call_at_turn_end(lambda: sent.append("good-bye"))
+
+    loop.call_soon(send, signal.SIGTERM)
+    assert Daemon(loop, FOREVER).run(Polite(be_idle)) == 0
+    assert sent == ["good-bye"]
+
+
+Limits = tuple[int, int]
+
+
+def raised_from(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Limits]]:
+    asked: list[tuple[int, Limits]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda which, to: asked.append((which, to)))
+    raise_descriptor_limit()
+    return asked
+
+
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert raised_from((1024, 4096), monkeypatch) == [(resource.RLIMIT_NOFILE, (4096, 4096))]
+
+
+def test_a_limit_that_is_as_high_as_can_be_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert raised_from((4096, 4096), monkeypatch) == []
+
+
+@pytest.mark.parametrize("error", [ValueError("not allowed"), OSError("not allowed")])
+def test_a_limit_that_cannot_be_raised_is_no_reason_to_fail(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_which: int, _to: Limits) -> None:
+        raise error
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    raise_descriptor_limit()

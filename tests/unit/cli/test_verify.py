@@ -1,0 +1,108 @@
+"""frpd.cli.verify: frp's words, warnings, refusals and exit statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from frpd.cli.verify import print_refusals, verify_client, verify_server
+from frpd.config.load import Loaded
+
+Verify = Callable[..., int]
+BOTH = pytest.mark.parametrize(
+    ("verify", "program"), [(verify_server, "frps"), (verify_client, "frpc")]
+)
+
+
+def check(verify: Verify, file: Path | None, **options: Any) -> int:
+    return verify(
+        None if file is None else str(file), **({"dialect": None, "strict": False} | options)
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    made = tmp_path / "a.ini"
+    made.write_text("[common]\n")
+    return made
+
+
+@BOTH
+def test_a_good_file_is_ok(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, program: str
+) -> None:
+    assert check(verify, file) == 0
+    assert capsys.readouterr().out == f"{program}: the configuration file {file} syntax is ok\n"
+
+
+@BOTH
+def test_no_file_at_all_is_said_and_is_a_failure(
+    capsys: pytest.CaptureFixture[str], verify: Verify, program: str
+) -> None:
+    assert check(verify, None) == 1
+    assert capsys.readouterr().out == f"{program}: the configuration file is not specified\n"
+
+
+@BOTH
+def test_an_unknown_key_is_a_warning_and_an_error_when_strict(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, program: str
+) -> None:
+    file.write_text("[common]\nbogus = 1\n")
+    assert check(verify, file) == 0
+    warning, ok = capsys.readouterr().out.splitlines()
+    assert warning == f"warning: {file}:2 [common] bogus: unknown key, ignored"
+    assert ok.startswith(f"{program}: ")
+    assert check(verify, file, strict=True) == 1
+    assert "syntax is ok" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verify", "line"), [(verify_server, "bind_port = 70000"), (verify_client, "protocol = bad")]
+)
+def test_a_bad_value_is_named_with_its_place(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, line: str
+) -> None:
+    file.write_text(f"[common]\n{line}\n")
+    assert check(verify, file) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}:2 [common] {line.partition(' ')[0]}: ")
+    assert "syntax is ok" not in out
+
+
+def test_every_problem_has_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    file.write_text("[common]\nbind_port = 70000\nallow_ports = x\n")
+    assert check(verify_server, file) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [f"{file}:2", f"{file}:3"]
+
+
+def test_the_dialect_is_passed_on(capsys: pytest.CaptureFixture[str], file: Path) -> None:
+    file.write_text("[common]\nbind_port: 7000\n")  # an error in the old dialect only
+    assert check(verify_server, file, dialect="new") == 0
+    assert check(verify_server, file, dialect="old") == 1
+    capsys.readouterr()
+
+
+def test_a_file_that_no_daemon_would_run_on_is_not_ok(
+    capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    file.write_text("[common]\ntls_only = true\n")
+    assert check(verify_server, file) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{file}:2 [common] tls_only: ")
+    assert "syntax is ok" not in out
+
+
+def test_refusals_are_printed_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_refusals(Loaded(object(), refusals=("no this", "no that")))
+    assert capsys.readouterr().out == "no this\nno that\n"
+
+
+def test_without_refusals_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not print_refusals(Loaded(object(), warnings=("only this",)))
+    assert not capsys.readouterr().out
