@@ -38,6 +38,7 @@ class CopyHalf:
         reading: the relay watches the source for us.
         blocked: the relay watches the sink for us.
         over: nothing will move any more.
+        stopped: over because the sink was lost, not because the source ended.
         moved: payload bytes that the sink has taken.
     """
 
@@ -51,6 +52,7 @@ class CopyHalf:
         "moved",
         "over",
         "reading",
+        "stopped",
     )
 
     def __init__(self, relay: RelayCore, source: Endpoint, sink: Endpoint) -> None:
@@ -62,18 +64,20 @@ class CopyHalf:
         self.reading = True
         self.blocked = False
         self.over = False
+        self.stopped = False
         self.moved = 0
 
     def stop(self) -> None:
         """Move nothing any more; drop what waits."""
         self._pending = b""
-        self.over = True
+        self.over = self.stopped = True
         self.reading = self.blocked = False
 
     def discard(self) -> None:
         """Go on reading to the source's end, but throw the bytes away."""
         self._pending = b""
         self._discarding = True
+        self.over = self.stopped = False
         self.reading = True
         self.blocked = False
 

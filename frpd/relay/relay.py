@@ -11,7 +11,9 @@ How ends travel:
 * Where one side speaks frp's own protocol without half-close, its end means
   that it has closed altogether: what it sent is delivered, then both go.
 * When one side can no longer be written, what it still has to say is
-  delivered before the loss is passed on.
+  delivered before the loss is passed on. If that was a clean end, the other
+  side gets it and a second to end as well: a reset would destroy what is
+  still on its way there.
 * A reset is passed on as a reset, because an end would look like a complete
   answer. Only where ``b`` is lost before its first byte ``a`` sees an end at
   once: that is how frp's users know a local service that refuses.
@@ -114,13 +116,12 @@ class Relay:
 
     def half_ended(self, half: CopyHalf) -> None:
         """A direction is over: its source ended and its sink has everything."""
-        other = self._ba if half is self._ab else self._ab
-        if other.over:
-            self._finish(Ending.RESET if self._lost else Ending.CLEAN)
+        other = self._other(half)
+        if other.over and not other.stopped:
+            self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=False)
             return
-        if half is self._ba and not self._b_half_closes and not self._lost:
-            other.discard()
-            self._timer = self.loop.call_later(LINGER_SECONDS, self._linger_over)
+        if other.stopped or (half is self._ba and not self._b_half_closes):
+            self._linger(other)
         self.update()
 
     def source_lost(self, half: CopyHalf, reason: str) -> None:
@@ -134,20 +135,30 @@ class Relay:
         """Writing failed: hear the side out, then pass the loss on."""
         self._lost = self._lost or reason
         half.stop()
-        other = self._ba if half is self._ab else self._ab
-        if other.over:
+        other = self._other(half)
+        if other.stopped:
             self._finish(Ending.RESET)
-        else:
-            self.update()
+            return
+        if other.over:
+            self._linger(half)
+        self.update()
+
+    def _other(self, half: CopyHalf) -> CopyHalf:
+        return self._ba if half is self._ab else self._ab
+
+    def _linger(self, half: CopyHalf) -> None:
+        """Nobody takes what ``half`` reads, and its source has been told the end."""
+        half.discard()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self._linger_over)
 
     def _linger_over(self) -> None:
         self._timer = None
-        self._finish(Ending.CLEAN)
+        self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=bool(self._lost))
 
     def _callback_failed(self) -> None:
         self.abort("internal error")
 
-    def _finish(self, ending: Ending) -> None:
+    def _finish(self, ending: Ending, *, resets: bool = True) -> None:
         on_done, self._on_done = self._on_done, None
         if on_done is None:
             return
@@ -155,8 +166,8 @@ class Relay:
             self._timer.cancel()
         for endpoint in (self._a, self._b):
             endpoint.on_failure = None
-            if ending is Ending.CLEAN:
-                endpoint.close()
-            else:
+            if resets:
                 endpoint.abort()
+            else:
+                endpoint.close()
         on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))

@@ -254,6 +254,68 @@ def test_a_user_that_takes_nothing_more_is_heard_out_first(play: Play) -> None:
     assert play.results == [RelayResult(10, 0, Ending.RESET, "broken pipe")]
 
 
+def test_a_user_who_only_talked_and_left_is_delivered_without_a_reset(play: Play) -> None:
+    """Such as a log shipper: it sends, closes, and never reads the service's greeting."""
+    play.a.break_writes()
+    play.b.say(b"220 welcome")
+    play.a.say(b"all I have to say")
+    play.a.end()
+    play.run()
+    assert (play.b.got, play.b.acts) == (b"all I have to say", ["end"])
+    play.b.say(b"250 thank you")
+    play.b.end()
+    play.run()
+    assert play.b.acts == ["end", "close"]
+    assert play.results == [RelayResult(17, 0, Ending.RESET, "broken pipe")]
+    assert play.loop.timer_count == 0
+
+
+def test_a_service_that_answers_early_and_leaves_is_heard_without_a_reset(play: Play) -> None:
+    play.b.say(b"413 too large")
+    play.b.end()
+    play.run()
+    play.b.break_writes()
+    for _ in range(5):
+        play.a.say(b"upload")
+        play.run()
+    assert (play.a.got, play.a.acts, play.a.unread_bytes) == (b"413 too large", ["end"], 0)
+    play.a.end()
+    play.run()
+    assert play.a.acts == ["end", "close"]
+    assert play.results == [RelayResult(0, 13, Ending.RESET, "broken pipe")]
+    assert play.loop.timer_count == 0
+
+
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_who_talks_on_to_a_lost_side_is_reset_after_the_linger_second(
+    play: Play, ends_first: bool
+) -> None:
+    if ends_first:
+        play.a.end()
+        play.run()
+    play.a.break_writes()
+    play.a.end()
+    play.b.say(b"for ")
+    play.run()
+    for _ in range(3):
+        play.b.say(b"nobody")
+        play.wait(LINGER_SECONDS / 4)
+    assert (play.b.acts, play.b.unread_bytes, play.ending) == (["end"], 0, None)
+    play.wait(LINGER_SECONDS / 4)
+    assert play.b.acts == ["end", "abort"]
+    assert play.results == [RelayResult(0, 0, Ending.RESET, "broken pipe")]
+
+
+def test_two_sides_that_take_nothing_more_are_let_go_at_once(play: Play) -> None:
+    play.a.break_writes("a is deaf")
+    play.b.break_writes("b is deaf")
+    play.a.say(b"1", b"2")
+    play.b.say(b"3", b"4")
+    play.run()
+    assert play.a.acts == play.b.acts == ["abort"]
+    assert play.results == [RelayResult(0, 0, Ending.RESET, "b is deaf")]
+
+
 def test_a_lost_sink_costs_its_source_nothing_more(play: Play) -> None:
     play.b.break_writes()
     play.a.say(b"1", b"2", b"3")
