@@ -62,9 +62,11 @@ class MuxStream:
             data = self._take(chunks, limit)
             self._credit(len(data))
             return data
+        if self._ended:
+            return Outcome.EOF  # the link may be gone by now, but nothing is missing
         if self._lost:
             raise ConnectionLost(self._lost)
-        return Outcome.EOF if self._ended else Outcome.EMPTY
+        return Outcome.EMPTY
 
     def unread(self, data: Buffer) -> None:
         """See Endpoint.unread. Their credit was given when they were read first."""
@@ -151,7 +153,7 @@ class MuxStream:
 
     def ended(self, *, reset: bool) -> None:
         """The peer sent FIN or RST; buffered bytes stay readable."""
-        self._ended = True
+        self._ended = not reset
         if reset:
             self._lost = "connection reset by peer"
             self._link.forget(self.stream_id)
@@ -207,8 +209,8 @@ class MuxStream:
         readable = self._chunks or self._ended or self._lost
         if readable and self._on_readable is not None:
             self._run(self._on_readable)
-            if self._chunks:
-                self._schedule()
+            if self._chunks or self._ended or self._lost:
+                self._schedule()  # an end may wait behind what was read just now
         if self._on_writable is not None and self.room() > 0:
             self._run(self._on_writable)
 
