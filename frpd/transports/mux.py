@@ -35,6 +35,8 @@ from frpd.transports.mux_stream import MuxStream
 READ_BYTES = 256 * 1024
 # Above this many queued bytes we do not wait for the end of the turn.
 FLUSH_EARLY_BYTES = 64 * 1024
+# How long close() waits for a peer that does not read.
+CLOSE_SECONDS = 10.0
 
 OnStream: TypeAlias = Callable[[MuxStream], None]
 OnFailed: TypeAlias = Callable[[TransportError], None]
@@ -57,6 +59,7 @@ class MuxLink:
     __slots__ = (
         "_busy",
         "_carrier",
+        "_close_timer",
         "_closed",
         "_closing",
         "_flush_planned",
@@ -92,6 +95,7 @@ class MuxLink:
         self._closing = False
         self._closed = False
         self._timer: Timer | None = None
+        self._close_timer: Timer | None = None
         carrier.on_failure = self._callback_failed
         carrier.watch(self._trunk_readable, None)
         self._rearm()
@@ -123,6 +127,8 @@ class MuxLink:
                 on_failed(TransportError(str(error)))
             return
         stream = self._streams[stream_id] = MuxStream(self, stream_id)
+        if self._timer is None:  # no keepalive: until now nothing had a deadline
+            self._rearm()
         self.plan_flush()
         on_open(stream)
 
@@ -133,13 +139,15 @@ class MuxLink:
             self.plan_flush()
 
     def close(self) -> None:
-        """Send what is queued, then close; streams are lost. Idempotent."""
+        """Send what is queued, for 10 s at most, then close; streams are lost. Idempotent."""
         if self._closed or self._closing:
             return
         self._closing = True
         self.flush()
         if not self._trunk_blocked:
             self._shut("closed here", clean=True)
+        elif not self._closed:
+            self._close_timer = self._loop.call_later(CLOSE_SECONDS, self.abort, "closed here")
 
     def abort(self, reason: str) -> None:
         """Drop the connection now. Idempotent."""
@@ -257,12 +265,17 @@ class MuxLink:
         elif isinstance(event, OpensResumed):
             self._resume_opens()
         elif isinstance(event, GoAwayReceived):
-            _log.debug("%s opens no more streams", self.describe())
+            self._fail_opens("the yamux peer accepts no new streams")
 
     def _resume_opens(self) -> None:
         waiting = self._waiting_opens
         while waiting and self.session.may_open:
             self.open_stream(*waiting.popleft())
+
+    def _fail_opens(self, reason: str) -> None:
+        for _, on_failed in self._waiting_opens:
+            self._loop.call_soon(on_failed, TransportError(reason))
+        self._waiting_opens.clear()
 
     def _hand_over(self, stream: MuxStream) -> None:
         try:
@@ -296,8 +309,9 @@ class MuxLink:
         if self._closed:
             return
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._close_timer):
+            if timer is not None:
+                timer.cancel()
         self._carrier.on_failure = None
         if clean:
             self._carrier.close()
@@ -305,9 +319,7 @@ class MuxLink:
             self._carrier.abort()
         self.session.receive_eof()
         self.session.take_events()
-        for _, on_failed in self._waiting_opens:
-            self._loop.call_soon(on_failed, TransportError(reason))
-        self._waiting_opens.clear()
+        self._fail_opens(reason)
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
             self._loop.call_soon(stream.link_lost, reason)
