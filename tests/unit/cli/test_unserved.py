@@ -1,40 +1,102 @@
-"""frpd.cli.unserved: what is understood and not served yet is named, and nothing else is."""
+"""frpd.cli.unserved: an operator hears of each setting that has no effect, and of no other."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.config.client import ClientConfig, ClientSetup
+from frpd.config.fields import CLIENT, SERVER
+from frpd.config.kinds import SEED, Field, Kind, State
+from frpd.config.proxies import TcpProxyConfig
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.config.visitors import VISITORS
+from frpd.transports import TRANSPORTS
+
+if TYPE_CHECKING:
+    from frpd.config.fields import Rows
+
+PORTS = {
+    "kcp_bind_port": "KCP",
+    "bind_udp_port": "xtcp",
+    "vhost_http_port": "http proxies",
+    "vhost_https_port": "https proxies",
+    "dashboard_port": "the dashboard",
+}
 
 
-def test_a_plain_configuration_is_served_in_full() -> None:
+def setup(**common: object) -> ClientSetup:
+    return ClientSetup(common=replace(ClientConfig(), **common))  # type: ignore[arg-type] # any key
+
+
+def unserved_ports(rows: Rows) -> set[str]:
+    """Ports that nobody serves and that the reader says nothing about, as frp always had them."""
+
+    def silent(row: Field) -> bool:
+        return row.state is State.PLANNED and row.since == SEED
+
+    return {row.name for row in rows if row.kind is Kind.PORT and silent(row)}
+
+
+@pytest.mark.parametrize("key", PORTS)
+def test_each_port_that_nobody_listens_on_has_its_line(key: str) -> None:
+    config = replace(ServerConfig(), **{key: 1234})  # type: ignore[arg-type] # all are numbers
+    assert list(server_warnings(config)) == [
+        f"[common] {key} has no effect: {PORTS[key]} cannot be served yet"
+    ]
+
+
+def test_no_port_is_forgotten() -> None:
+    assert set(PORTS) == unserved_ports(SERVER)
+    assert unserved_ports(CLIENT) == {"admin_port"}
+
+
+def test_all_ports_are_told_together() -> None:
+    config = replace(ServerConfig(), **dict.fromkeys(PORTS, 1))  # type: ignore[arg-type] # as above
+    assert len(list(server_warnings(config))) == len(PORTS)
+
+
+def test_defaults_are_all_served() -> None:
     assert list(server_warnings(ServerConfig())) == []
-    assert list(client_warnings(ClientSetup(common=ClientConfig()))) == []
-    assert list(client_refusals(ClientSetup(common=ClientConfig()))) == []
+    assert list(client_warnings(setup())) == []
+    assert list(client_refusals(setup())) == []
 
 
-def test_each_port_that_nobody_listens_on_is_named() -> None:
-    config = ServerConfig(dashboard_port=7500, vhost_http_port=80)
-    http, dashboard = server_warnings(config)
-    assert http.startswith("[common] vhost_http_port has no effect: ")
-    assert dashboard.startswith("[common] dashboard_port has no effect: ")
+def test_admin_port_has_no_effect() -> None:
+    assert list(client_warnings(setup(admin_port=7400))) == [
+        "[common] admin_port has no effect: there is no admin API yet"
+    ]
 
 
-def test_an_admin_port_an_upstream_proxy_and_visitors_are_named() -> None:
-    common = ClientConfig(admin_port=7400, http_proxy=Secret("http://user:word@host:1"))
-    visitor = VISITORS["stcp"](section="peer", name="peer", server_name="x", bind_port=1)
-    warnings = list(client_warnings(ClientSetup(common=common, visitors=(visitor,))))
-    starts = ("[common] admin_port", "http_proxy", "[peer] is not started")
-    assert all(text.startswith(start) for text, start in zip(warnings, starts, strict=True))
-    assert not any("word" in text for text in warnings)
+def test_http_proxy_has_no_effect_and_its_password_is_not_told() -> None:
+    (line,) = client_warnings(setup(http_proxy=Secret("http://u:hunter2@h:1")))
+    assert line == "http_proxy has no effect: the server is dialled directly"
+
+
+def test_each_visitor_is_told_by_its_section_and_proxies_are_not() -> None:
+    visitors = tuple(
+        visitor(name=f"u.{name}_v", section=f"{name}_v", server_name="u.s")
+        for name, visitor in VISITORS.items()
+    )
+    proxy = TcpProxyConfig(name="u.a", section="a", local_port=1)
+    told = replace(setup(), visitors=visitors, proxies=(proxy,))
+    assert list(client_warnings(told)) == [
+        f"[{name}_v] is not started: visitors cannot be served yet" for name in VISITORS
+    ]
 
 
 @pytest.mark.parametrize("protocol", ["kcp", "websocket", "quic", "wss"])
-def test_a_carrier_that_we_do_not_have_is_refused(protocol: str) -> None:
-    setup = ClientSetup(common=ClientConfig(protocol=protocol))
-    (refusal,) = client_refusals(setup)
-    assert refusal == f"[common] protocol: '{protocol}' cannot be used yet; accepted: tcp"
+def test_frpc_does_not_run_over_a_carrier_that_is_missing(protocol: str) -> None:
+    refusals = list(client_refusals(setup(protocol=protocol)))
+    known = ", ".join(TRANSPORTS)
+    refusal = f"[common] protocol: {protocol!r} cannot be used yet; accepted: {known}"
+    assert refusals == ([] if protocol in TRANSPORTS else [refusal])
+
+
+@pytest.mark.parametrize("protocol", TRANSPORTS)
+def test_a_carrier_of_the_table_is_not_refused(protocol: str) -> None:
+    assert list(client_refusals(setup(protocol=protocol))) == []
