@@ -32,6 +32,7 @@ class SocketStream:
     """
 
     __slots__ = (
+        "_announced",
         "_closed",
         "_loop",
         "_on_readable",
@@ -50,6 +51,7 @@ class SocketStream:
         self._sock = sock
         self._watch = loop.watch(sock.fileno(), self._failed)
         self._pushed_back = b""
+        self._announced = False  # a call about them is on its way
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         self._closed = False
@@ -140,11 +142,13 @@ class SocketStream:
         self.close()
 
     def _announce_pushed_back(self) -> None:
-        if self._on_readable is not None:
+        if self._on_readable is not None and not self._announced:
+            self._announced = True
             self._loop.call_soon(self._deliver_pushed_back)
 
     def _deliver_pushed_back(self) -> None:
         # The kernel cannot report bytes that it no longer has.
+        self._announced = False
         if not (self._pushed_back and self._on_readable):
             return
         try:
@@ -153,7 +157,8 @@ class SocketStream:
             _log.exception("a callback of %s failed", self.describe())
             self._failed(error)
             return
-        self._announce_pushed_back()
+        if self._pushed_back:
+            self._announce_pushed_back()
 
     def _failed(self, _error: BaseException) -> None:
         self.abort()

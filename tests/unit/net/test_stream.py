@@ -143,6 +143,22 @@ def test_what_is_put_back_under_a_watch_is_announced_too(loop: SelectorLoop, end
     assert reader.got == b"put back"
 
 
+def test_what_is_put_back_is_announced_once_a_turn(loop: SelectorLoop, ends: Ends) -> None:
+    stream, _ = ends
+    stream.unread(b"x" * 20)
+    calls: list[int] = []
+
+    def read_a_little() -> None:
+        calls.append(len(as_bytes(stream.read(1))))
+        stream.watch(read_a_little, None)
+
+    stream.watch(read_a_little, None)
+    stream.watch(read_a_little, None)
+    for turn in range(1, 21):
+        loop.run_turn()
+        assert len(calls) == turn
+
+
 def test_nothing_put_back_is_nothing_to_announce(loop: SelectorLoop, ends: Ends) -> None:
     stream, _ = ends
     stream.unread(b"")
