@@ -7,6 +7,7 @@ rest back. Any OSError of the socket becomes ConnectionLost here, nowhere else.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 from typing import cast
@@ -35,6 +36,7 @@ class SocketStream:
         "_announced",
         "_closed",
         "_loop",
+        "_lost",
         "_on_readable",
         "_on_writable",
         "_pushed_back",
@@ -52,6 +54,7 @@ class SocketStream:
         self._watch = loop.watch(sock.fileno(), self._failed)
         self._pushed_back = b""
         self._announced = False  # a call about them is on its way
+        self._lost = ""  # what a write has found out
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         self._closed = False
@@ -88,7 +91,11 @@ class SocketStream:
             return Outcome.EMPTY
         except OSError as error:
             raise ConnectionLost(_reason(error)) from error
-        return scratch[:count] if count else Outcome.EOF
+        if count:
+            return scratch[:count]
+        if self._lost:
+            raise ConnectionLost(self._lost)
+        return Outcome.EOF
 
     def unread(self, data: Buffer) -> None:
         """See Endpoint.unread."""
@@ -103,6 +110,10 @@ class SocketStream:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
+            # The kernel tells a reset once, and calls it an end afterwards. EPIPE is what
+            # it says when the peer had ended its direction before: a true end.
+            if error.errno != errno.EPIPE:
+                self._lost = _reason(error)
             raise ConnectionLost(_reason(error)) from error
 
     def room(self) -> int:

@@ -222,6 +222,34 @@ def test_a_write_to_a_dead_peer_is_a_loss(loop: SelectorLoop, ends: Ends) -> Non
     stream.shutdown_write()
 
 
+def test_a_reset_that_a_write_has_found_is_not_an_end_to_readers(
+    loop: SelectorLoop, ends: Ends
+) -> None:
+    stream, peer = ends
+    peer.sendall(b"half an ans")
+    reset(peer)
+    with pytest.raises(ConnectionLost):
+        stream.write(b"x")
+    reader = Reader(stream)
+    run_until(loop, lambda: reader.lost or reader.ended)
+    assert reader.got == b"half an ans"
+    assert (reader.lost, reader.ended) == ("connection reset by peer", False)
+
+
+def test_an_end_before_the_reset_stays_an_end(loop: SelectorLoop, ends: Ends) -> None:
+    stream, peer = ends
+    peer.sendall(b"answer")
+    peer.shutdown(socket.SHUT_WR)
+    stream.write(b"nobody reads this")
+    reset(peer)
+    with pytest.raises(ConnectionLost):
+        stream.write(b"x")
+    reader = Reader(stream)
+    run_until(loop, lambda: reader.lost or reader.ended)
+    assert reader.got == b"answer"
+    assert (reader.lost, reader.ended) == ("", True)
+
+
 def test_a_full_kernel_blocks_and_calls_again(loop: SelectorLoop, ends: Ends) -> None:
     stream, peer = ends
     total = fill(stream)
