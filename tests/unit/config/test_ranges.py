@@ -72,7 +72,7 @@ def test_a_section_named_like_a_member_only_fills_its_gaps(order: int) -> None:
 
 
 def test_the_tree_that_was_read_is_left_as_it_is() -> None:
-    tree = tree_of("[range:a]\nlocal_port = 1\nremote_port = 2\n[a_0]\nx = 1\n")
+    tree = tree_of("[range:a]\nlocal_port = 1-2\nremote_port = 2-3\n[a_0]\nx = 1\n")
     before = copy.deepcopy(tree)
     expand(tree, lambda _: True, Problems())
     assert tree == before

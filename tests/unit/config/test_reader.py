@@ -169,8 +169,9 @@ def test_a_secret_that_the_eras_read_differently_is_not_shown() -> None:
         ("n = 0x10", NUMBER),  # the other era refuses it
         ("n = 010", Field("n", Kind.INT, 5, "0.36", "Newer than the other era.")),
         ("n = 010", Field("n", Kind.INT, 5, OWN, "In no frp.")),
+        ("m_x = 'q'", Field("m_", Kind.MAP, NO_PARAMS, "0.40", "Newer than the other era.")),
     ],
-    ids=["refused", "newer", "own"],
+    ids=["refused", "newer", "own", "newer map"],
 )
 def test_a_file_that_the_old_era_cannot_have_meant_is_not_compared(text: str, row: Field) -> None:
     opened = Opened(f"[a]\n{text}\n", "a", compare=True)

@@ -52,7 +52,13 @@ def test_every_message_has_its_record() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "attribute"),
-    [("text", "x", "text"), ("TEXT", "x", "text"), ("From", 1, "from_"), ("from", 1, "from_")],
+    [
+        ("text", "x", "text"),
+        ("TEXT", "x", "text"),
+        ("From", 1, "from_"),
+        ("from", 1, "from_"),
+        ("item\u017f", ["x"], "items"),
+    ],
 )
 def test_a_name_is_found_as_written_or_in_another_case(
     name: str, value: object, attribute: str
