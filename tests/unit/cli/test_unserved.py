@@ -100,3 +100,12 @@ def test_frpc_does_not_run_over_a_carrier_that_is_missing(protocol: str) -> None
 @pytest.mark.parametrize("protocol", TRANSPORTS)
 def test_a_carrier_of_the_table_is_not_refused(protocol: str) -> None:
     assert list(client_refusals(setup(protocol=protocol))) == []
+
+
+def test_an_admin_port_an_upstream_proxy_and_visitors_are_told_together() -> None:
+    common = ClientConfig(admin_port=7400, http_proxy=Secret("http://user:word@host:1"))
+    visitor = VISITORS["stcp"](section="peer", name="peer", server_name="x", bind_port=1)
+    warnings = list(client_warnings(ClientSetup(common=common, visitors=(visitor,))))
+    starts = ("[common] admin_port", "http_proxy", "[peer] is not started")
+    assert all(text.startswith(start) for text, start in zip(warnings, starts, strict=True))
+    assert not any("word" in text for text in warnings)
