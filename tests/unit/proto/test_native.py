@@ -1,10 +1,27 @@
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frpd.proto.native import FEATURES, HALF_CLOSE, choose, offer, read_answer
+from frpd.proto.native import (
+    DEFLATE,
+    DIRECT_STREAM,
+    FEATURES,
+    HALF_CLOSE,
+    SEAL,
+    UDP_BINARY,
+    choose,
+    offer,
+    read_answer,
+    read_public_key,
+)
+
+ALL = frozenset({HALF_CLOSE, DIRECT_STREAM, SEAL, DEFLATE, UDP_BINARY})
+CLIENT = b"c" * 32
+SERVER = b"\xff\xfe" * 16
 
 
 def test_two_ends_agree_on_what_both_know() -> None:
@@ -51,9 +68,68 @@ def test_another_version_counts_as_absent(version: object) -> None:
     assert read_answer(value, FEATURES) == frozenset()
 
 
+def test_two_ends_agree_on_seal_and_exchange_keys() -> None:
+    offered = offer(ALL, CLIENT)
+    assert offered["pub"] == base64.b64encode(CLIENT).decode()
+    chosen, answer = choose(offered, {SEAL, DEFLATE}, SERVER)
+    assert chosen == {SEAL, DEFLATE}
+    assert read_public_key(offered) == CLIENT
+    assert read_answer(answer, ALL) == {SEAL, DEFLATE}
+    assert read_public_key(answer) == SERVER
+
+
+def test_seal_is_neither_offered_nor_chosen_without_a_key() -> None:
+    assert offer({SEAL, DEFLATE}) == {"v": 1, "features": ["deflate"]}
+    assert choose(offer({SEAL}, CLIENT), {SEAL}) == (frozenset(), {"v": 1, "chosen": []})
+
+
+def test_a_key_that_serves_nothing_is_not_sent() -> None:
+    assert offer({DEFLATE}, CLIENT) == {"v": 1, "features": ["deflate"]}
+    _, answer = choose(offer({DEFLATE, SEAL}, CLIENT), {DEFLATE}, SERVER)
+    assert answer == {"v": 1, "chosen": ["deflate"]}
+
+
+GOOD = base64.b64encode(CLIENT).decode()
+
+
+@pytest.mark.parametrize(
+    "pub",
+    [
+        None,
+        1,
+        "",
+        [GOOD],
+        GOOD[:-1],
+        GOOD + "=",
+        base64.b64encode(bytes(31)).decode(),
+        base64.b64encode(bytes(33)).decode(),
+        "=" * 44,
+        "\u00e9" * 44,
+        "\ud800" * 44,
+        GOOD[:20] + "\n" + GOOD[21:],
+        GOOD[:20] + "-" + GOOD[21:],
+    ],
+)
+def test_a_damaged_key_takes_seal_away_and_nothing_else(pub: object) -> None:
+    names = ["seal", "deflate"]
+    value = {"v": 1, "features": names, "chosen": names, "pub": pub}
+    assert read_public_key(value) is None
+    chosen, answer = choose(value, ALL, SERVER)
+    assert chosen == {DEFLATE}
+    assert answer == {"v": 1, "chosen": ["deflate"]}
+    assert read_answer(value, ALL) == {DEFLATE}
+
+
+@pytest.mark.parametrize("value", [None, 1, "pub", [], {}])
+def test_no_object_has_no_key(value: object) -> None:
+    assert read_public_key(value) is None
+
+
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["v", "features", "x"]), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["v", "features", "pub"]), inner)
+    ),
     max_leaves=8,
 )
 
