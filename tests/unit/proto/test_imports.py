@@ -23,6 +23,7 @@ ALLOWED = {
     "functools",
     "hashlib",
     "heapq",
+    "hmac",
     "itertools",
     "json",
     "math",
@@ -30,10 +31,13 @@ ALLOWED = {
     "re",
     "struct",
     "typing",
+    "zlib",
     # third parties that only compute
     "crc32c",
     "cryptography.hazmat",
+    "nacl",
     "snappy",
+    "zlib_ng",
     # the ground
     "frpd.errors",
     "frpd.proto",
