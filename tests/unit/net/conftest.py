@@ -11,7 +11,18 @@ import pytest
 
 from tests.loop.conftest import clock, loop, make_pair
 
-__all__ = ["clock", "loop", "make_pair", "make_tcp", "no_fd_leaks"]
+__all__ = ["clock", "loop", "make_pair", "make_tcp", "needs_ipv6", "no_fd_leaks"]
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="this machine has no ::1")
 
 MakeTcp = Callable[[], tuple[socket.socket, socket.socket]]
 

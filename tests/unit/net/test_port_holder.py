@@ -7,9 +7,10 @@ import psutil
 import pytest
 
 from frpd.net.port_holder import port_holder
+from tests.unit.net.conftest import needs_ipv6
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=needs_ipv6)])
 def test_a_port_of_ours_is_found(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as server:
