@@ -136,8 +136,8 @@ class Attempt:
             raise OSError(code, os.strerror(code))
         self._watch = self._loop.watch(sock.fileno(), self._callback_failed)
         self._watch.set(None, self._connect_settled)
-        if self._addresses:  # the last one may use all the time that is left
-            self._rearm(self._loop.now() + self._share)
+        # The last one may use all the time that is left.
+        self._rearm(self._loop.now() + self._share if self._addresses else self._deadline)
 
     def _connect_settled(self) -> None:
         sock = self._sock
@@ -154,7 +154,6 @@ class Attempt:
     def _timed_out(self) -> None:
         self._last_error = TransportError(f"dial tcp {self._where()}: i/o timeout")
         if self._addresses:
-            self._rearm(self._deadline)
             self._try_next()
         else:
             self.fail(self._last_error)

@@ -217,6 +217,16 @@ def test_all_shares_together_are_the_time_given(
     assert stage.errors == [f"dial tcp 127.0.0.3:{blackholes[2][1]}: i/o timeout"]
 
 
+def test_time_that_a_refusal_saves_is_for_the_others(
+    stage: Stage, blackholes: list[tuple[str, int]]
+) -> None:
+    stage.connect(REFUSING, blackholes[0])
+    stage.wait(9.99)
+    assert not stage.over
+    stage.wait(0.01)
+    assert stage.errors == [f"dial tcp 127.0.0.1:{blackholes[0][1]}: i/o timeout"]
+
+
 def test_a_long_look_up_leaves_smaller_shares(
     stage: Stage, blackholes: list[tuple[str, int]], server: socket.socket
 ) -> None:
