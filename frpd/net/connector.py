@@ -149,7 +149,12 @@ class Attempt:
             return
         self._sock = None
         self._finish()
-        self._on_connected(SocketStream(self._loop, sock, self._peer))
+        stream = SocketStream(self._loop, sock, self._peer)
+        try:
+            self._on_connected(stream)
+        except Exception:
+            stream.abort()
+            raise
 
     def _timed_out(self) -> None:
         self._last_error = TransportError(f"dial tcp {self._where()}: i/o timeout")

@@ -291,3 +291,28 @@ def test_a_bug_in_on_failed_is_not_answered_by_another_call(
     stage.wait(100.0)
     assert len(calls) == len(caplog.records) == 1
     assert stage.streams == []
+
+
+def test_a_bug_in_on_connected_closes_the_connection_and_calls_nobody_else(
+    stage: Stage, server: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[SocketStream] = []
+
+    def fail(stream: SocketStream) -> None:
+        calls.append(stream)
+        raise ZeroDivisionError
+
+    stage.connector.connect(
+        "peer",
+        80,
+        fail,
+        lambda error: stage.errors.append(str(error)),
+        timeout_seconds=10.0,
+    )
+    stage.answer(server.getsockname())
+    stage.wait(100.0)
+    assert len(calls) == len(caplog.records) == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert stage.errors == []
+    assert calls[0].closed
+    stage.assert_nothing_is_left()
