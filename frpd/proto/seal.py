@@ -11,7 +11,9 @@ the end are all checked by the stream's state: what opens is what was sealed.
 
 Control stream: the first record each way is empty ("finished") and proves the
 key; the last is FINAL. Work and visitor streams: the first record carries one
-message; if it is FINAL, raw bytes follow it, else sealed payload does.
+message; if it is FINAL, raw bytes follow it, else sealed payload does. A
+visitor's sealed payload needs the sk as well: there the first record is FINAL,
+and a new stream of this shape, under a "pay" key, follows it.
 
 libsodium draws the header itself: the one randomness that is not an argument.
 """

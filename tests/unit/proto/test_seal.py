@@ -131,6 +131,15 @@ def test_a_first_record_can_be_followed_by_sealed_payload() -> None:
     assert SealedCodec(RecordWriter(OTHER), reader).decode(b"") == b"payload"
 
 
+def test_a_stream_under_another_key_can_follow_a_final_record() -> None:
+    wire = RecordWriter(KEY).write(b"visitor", final=True) + RecordWriter(OTHER).write(b"payload")
+    reader = RecordReader(KEY)
+    reader.receive_data(wire)
+    assert reader.next_record() == b"visitor"
+    payload = SealedCodec(RecordWriter(KEY), RecordReader(OTHER))
+    assert payload.decode(reader.take_rest()) == b"payload"
+
+
 @pytest.mark.parametrize("length", [0, 16, 17 + MAX_RECORD_BYTES + 1, 0xFFFF])
 def test_a_length_that_no_record_has_is_refused_before_the_box(length: int) -> None:
     writer, reader = RecordWriter(KEY), RecordReader(KEY)
