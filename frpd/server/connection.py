@@ -69,7 +69,9 @@ class Connection:
         self._first_message_seconds = first_message_seconds
         self._keepalive_seconds = keepalive_seconds
         self._link: MuxLink | None = None
+        self._first: FirstMessage | None = None  # before login there is only one
         self._trusted = False
+        self._over = False  # refused: everything about it has been said
         self.peer = stream.describe()
         self._ticket = door.admit(host_of(stream.peer), self._refused)
         stream.on_failure = self._gone
@@ -138,10 +140,15 @@ class Connection:
         )
 
     def _stream_opened(self, stream: MuxStream) -> None:
-        self._read_first_message(stream)
+        if self._over:
+            stream.abort()
+        else:
+            self._read_first_message(stream)
 
     def _read_first_message(self, endpoint: Endpoint) -> None:
-        FirstMessage(self, endpoint, self._loop, self._first_message_seconds)
+        first = FirstMessage(self, endpoint, self._loop, self._first_message_seconds)
+        if not self._trusted:
+            self._first = first
 
     # What FirstMessage reports.
 
@@ -159,11 +166,10 @@ class Connection:
     def first_message_failed(self, stream: MessageStream, reason: str) -> None:
         """The stream ended, or its first message makes no sense."""
         stream.abort()
-        if not self._trusted:
-            _log.warning("%s: connection closed before login: %s", self.peer, reason)
-            self._end()
-        else:
+        if self._trusted:
             _log.warning("%s: stream closed: %s", stream.endpoint.describe(), reason)
+        elif not self._over:
+            self._refused(reason)
 
     def _take_work(self, stream: MessageStream, hello: NewWorkConn) -> None:
         if self._link is not None and not self._trusted:
@@ -178,6 +184,7 @@ class Connection:
 
     def _end_after(self, stream: MessageStream) -> None:
         """Close once the answer on ``stream`` is out."""
+        self._over = True
         stream.close()
         self.close()
 
@@ -185,24 +192,22 @@ class Connection:
 
     def _refused(self, reason: str) -> None:
         _log.warning("%s: connection closed before login: %s", self.peer, reason)
-        self._end()
+        self._over = True
+        self._door.leave(self._ticket)
+        if self._first is not None:
+            self._first.cancel()
+        if self._link is not None:
+            self._link.abort("refused")
+        else:
+            self._stream.abort()
 
     def _gone(self) -> None:
         self._door.leave(self._ticket)
         self._stream.close()
 
     def _link_closed(self, reason: str) -> None:
-        self._door.leave(self._ticket)
-        if not self._trusted:
-            _log.warning("%s: connection closed before login: %s", self.peer, reason)
-
-    def _end(self) -> None:
-        self._door.leave(self._ticket)
-        self._trusted = True  # say nothing more about it
-        if self._link is not None:
-            self._link.abort("refused")
-        else:
-            self._stream.abort()
+        if not (self._trusted or self._over):
+            self._refused(reason)
 
 
 class FirstMessage:
@@ -216,6 +221,11 @@ class FirstMessage:
         self._connection = connection
         self._timer: Timer = loop.call_later(seconds, self._timed_out)
         self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+
+    def cancel(self) -> None:
+        """Stop waiting: the connection is refused. Idempotent."""
+        self._timer.cancel()
+        self._stream.abort()
 
     def _on_message(self, message: Message) -> None:
         self._timer.cancel()

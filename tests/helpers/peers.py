@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from frpd.auth.token import privilege_key
 from frpd.clock import unix_now
@@ -46,6 +46,7 @@ class Wire:
         sock.setblocking(False)
         self.sock = sock
         self.received = bytearray()
+        self.heard_bytes = 0
         self.end = ""  # "eof" or "reset"
         self.reads = True
         self._unsent = bytearray()
@@ -83,6 +84,7 @@ class Wire:
                 while self.reads and not self.end:
                     data = self.sock.recv(65536)
                     self.received += data
+                    self.heard_bytes += len(data)
                     if not data:
                         self.end = "eof"
         except (ConnectionResetError, BrokenPipeError):
@@ -140,6 +142,7 @@ class MuxPeer:
             elif isinstance(event, StreamReset):
                 self.streams[event.stream_id].end = "reset"
         while self.answers and (segment := self.session.next_segment()) is not None:
+            assert isinstance(segment, memoryview)
             self.wire.write(bytes(segment))
             self.session.segment_sent(len(segment))
 
@@ -173,7 +176,8 @@ class Talker:
     def __init__(self, world: World, stream: PeerStream, token: str = TOKEN) -> None:
         self.stream = stream
         self.inbox: list[Message] = []
-        self.payload: bytearray | None = None  # what came behind StartWorkConn
+        self.started = False
+        self.payload = bytearray()  # what came behind StartWorkConn
         self._world = world
         self._token = token
         self._decoder = MessageDecoder()
@@ -194,7 +198,7 @@ class Talker:
     def pump(self) -> None:
         data = bytes(self.stream.received)
         self.stream.received.clear()
-        if self.payload is not None:
+        if self.started:
             self.payload += data
             return
         self._decoder.receive_data(data if self._cipher is None else self._cipher.decode(data))
@@ -203,7 +207,8 @@ class Talker:
             if isinstance(message, LoginResp) and not message.error:
                 self.encrypt()
             if isinstance(message, StartWorkConn):
-                self.payload = bytearray(self._decoder.take_rest())
+                self.started = True
+                self.payload += self._decoder.take_rest()
                 return
 
     def receive(self, kind: type[AnyMessage]) -> AnyMessage:
@@ -241,7 +246,7 @@ class ScriptedClient:
         self.mux = MuxPeer(world, self.wire, is_client=True) if mux else None
         self.control = Talker(world, self.mux.open() if self.mux else self.wire, token)
 
-    def login(self, **fields: object) -> LoginResp:
+    def login(self, **fields: Any) -> LoginResp:
         """Send Login and return the answer."""
         self.control.send(login_message(self.token, **fields))
         answer = self.control.receive(LoginResp)
@@ -251,7 +256,7 @@ class ScriptedClient:
     def new_stream(self) -> PeerStream:
         return self.mux.open() if self.mux else Wire.to(self.world, self._port)
 
-    def work(self, run_id: str | None = None, **fields: object) -> Talker:
+    def work(self, run_id: str | None = None, **fields: Any) -> Talker:
         """Bring a work connection."""
         talker = Talker(self.world, self.new_stream(), self.token)
         hello = NewWorkConn(run_id=self.run_id if run_id is None else run_id)
@@ -260,7 +265,7 @@ class ScriptedClient:
         talker.send(hello)
         return talker
 
-    def new_proxy(self, name: str, port: int, kind: str = "tcp", **fields: object) -> NewProxyResp:
+    def new_proxy(self, name: str, port: int, kind: str = "tcp", **fields: Any) -> NewProxyResp:
         """Ask for a proxy and return the answer."""
         request = NewProxy(proxy_name=name, proxy_type=kind, remote_port=port)
         for field, value in fields.items():
@@ -272,7 +277,7 @@ class ScriptedClient:
         self.wire.close()
 
 
-def login_message(token: str = TOKEN, **fields: object) -> Login:
+def login_message(token: str = TOKEN, **fields: Any) -> Login:
     """Return a Login that a server with this token takes."""
     now = unix_now()
     login = Login(version="0.51.3", privilege_key=privilege_key(token, now), timestamp=now)

@@ -57,8 +57,10 @@ class World:
         self.pool = WorkerPool(self.loop)
         self.peers: list[Pumped] = []
         self.stack = ExitStack()
+        self.owners = ExitStack()  # what has to be closed while the loop lives
 
     def close(self) -> None:
+        self.owners.close()
         self.pool.close()
         self.loop.close()
         self.stack.close()
