@@ -185,6 +185,10 @@ class Service:
         if control is None:
             _log.warning("%s: no client has run id [%s]", connection.peer, hello.run_id)
             return False
+        if connection.is_mux and connection is not control.connection:
+            # A run id is no secret: who has logged in here may not serve for another.
+            control.log.warning("%s: work connection of another client", connection.peer)
+            return False
         try:
             self._auth.verify_new_work_conn(hello)
         except AuthError as error:
