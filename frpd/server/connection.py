@@ -49,7 +49,7 @@ class Connection:
         door: counts it while it is pending.
         identities: takes over what has identified itself.
         first_message_seconds: how long a later stream may stay silent.
-        keepalive_seconds: between yamux pings.
+        keepalive_seconds: between yamux pings; <= 0 for none.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Connection:
             is_client=False,
             now=self._loop.now(),
             max_streams=1,
-            keepalive_seconds=self._keepalive_seconds,
+            keepalive_seconds=self._keepalive_seconds if self._keepalive_seconds > 0 else None,
         )
         self._link = MuxLink(
             self._loop,

@@ -52,7 +52,7 @@ class MuxedLink:
     Args:
         loop: the loop.
         transport: dials the server.
-        keepalive_seconds: between yamux pings.
+        keepalive_seconds: between yamux pings; <= 0 for none.
         on_lost: called once when an established connection has ended.
     """
 
@@ -81,7 +81,9 @@ class MuxedLink:
         def connected(carrier: Endpoint) -> None:
             self._dialing = None
             session = YamuxSession(
-                is_client=True, now=self._loop.now(), keepalive_seconds=self._keepalive
+                is_client=True,
+                now=self._loop.now(),
+                keepalive_seconds=self._keepalive if self._keepalive > 0 else None,
             )
             self._mux = MuxLink(
                 self._loop, carrier, session, on_stream=_refuse, on_closed=self._mux_closed
