@@ -30,8 +30,9 @@ def literal_family(host: str) -> socket.AddressFamily | None:
     """Return the family of an IP literal, or None when ``host`` is a name."""
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
-            socket.inet_pton(family, host.partition("%")[0])
-        except OSError:
+            # Only IPv6 has zones.
+            socket.inet_pton(family, host.partition("%")[0] if family == socket.AF_INET6 else host)
+        except (OSError, ValueError):  # ValueError: NUL, or bytes that were not UTF-8
             continue
         return family
     return None

@@ -69,7 +69,7 @@ def resolve_blocking(host: str, port: int, nameserver: str = "") -> Addresses:
     Raises:
         TransportError: there is no such name, or nobody answered.
     """
-    if nameserver:
+    if nameserver and literal_family(host) is None:
         found = _from_hosts_file(host) or _from_nameserver(host, nameserver)
         return [_with_port(address, port) for address in found]
     try:
@@ -92,7 +92,11 @@ def _from_hosts_file(host: str) -> list[str]:
         return []
     wanted = host.rstrip(".").lower()
     rows = (line.partition("#")[0].split() for line in text.splitlines())
-    return [row[0] for row in rows if row and wanted in map(str.lower, row[1:])]
+    return [
+        row[0]
+        for row in rows
+        if row and wanted in map(str.lower, row[1:]) and literal_family(row[0]) is not None
+    ]
 
 
 def _from_nameserver(host: str, nameserver: str) -> list[str]:

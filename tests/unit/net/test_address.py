@@ -41,6 +41,9 @@ def test_a_mapped_address_is_written_as_ipv4(address: SockAddr, text: str) -> No
         ("1.2.3", None),
         ("256.1.1.1", None),
         ("", None),
+        ("1.2.3.4%eth0", None),
+        ("1.2.3.4\0", None),
+        ("\udce4", None),
     ],
 )
 def test_a_literal_has_a_family_and_a_name_has_none(

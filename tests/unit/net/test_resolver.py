@@ -183,7 +183,23 @@ def test_a_full_queue_is_a_failure(loop: SelectorLoop, pool: WorkerPool) -> None
     release.set()
 
 
+@pytest.mark.parametrize("host", ["a\0b", "\udce4.example"])
+def test_what_can_be_no_name_is_a_failure_and_no_exception(
+    loop: SelectorLoop, pool: WorkerPool, host: str
+) -> None:
+    assert str(Asker(loop, pool).answer(host)).startswith("lookup ")
+
+
 # A nameserver of our own.
+
+
+def test_a_scoped_address_is_none_of_the_nameservers_business(
+    loop: SelectorLoop, pool: WorkerPool, server: DnsServer
+) -> None:
+    scope = socket.if_nametoindex("lo")
+    ((family, address),) = cast("Addresses", Asker(loop, pool, server.address).answer("fe80::1%lo"))
+    assert (family, address[-1]) == (V6, scope)
+    assert server.asked == []
 
 
 def test_the_nameserver_is_asked_for_both_families(
@@ -239,7 +255,8 @@ def test_the_hosts_file_comes_first(
 ) -> None:
     hosts_file.write_text(
         "# 10.0.0.9 both.test\n\n10.0.0.1\tother\n10.0.0.2 Both.Test alias # and more\n"
-        "fd00::2 both.test alias\n10.0.0.3 both.test.example\n\xff\xfe\n",
+        "not.an.address both.test alias\nfd00::2 both.test alias\n"
+        "10.0.0.3 both.test.example\n\xff\xfe\n",
         encoding="latin-1",
     )
     assert Asker(loop, pool, server.address).answer(name) == [
