@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: check lint types imports test unit e2e e2e-full interop bench cov
+.PHONY: check lint types imports test unit e2e e2e-full interop bench bench-tunnel cov
 
 check: lint types imports test
 
@@ -42,4 +42,12 @@ cov:
 
 # Measurements for the ADRs and for performance claims; each says what it measured.
 bench:
-	@for bench in bench/*.py; do echo "==> $$bench"; $(PY) "$$bench" || exit 1; done
+	@for part in reactor yamux codec; do \
+		echo "==> bench/$$part.py"; $(PY) "bench/$$part.py" || exit 1; done
+	@echo "==> whole tunnels, beside frps and frpc in DIR: make bench-tunnel FRPD_GO_FRP=DIR"
+	@echo "    (options: BENCH='--only bulk_up,rtt_64 --rounds 5'; more: docs/performance.md)"
+
+bench-tunnel:
+	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
+	@$(PY) -m bench.tunnel --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
+		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
