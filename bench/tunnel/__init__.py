@@ -1,0 +1,1 @@
+"""Whole tunnels side by side: python -m bench.tunnel --help; docs/performance.md."""
