@@ -57,9 +57,17 @@ class StreamEnded(_StreamEvent):
 
 
 class StreamReset(_StreamEvent):
-    """Both directions are dead: the peer reset it, time ran out, or the session ended."""
+    """Both directions are dead: the peer reset it, time ran out, or the session ended.
 
-    __slots__ = ()
+    ``withdrawn``: bytes of its reserved payload that need not be paid any more,
+    as ``reset_stream`` tells them.
+    """
+
+    __slots__ = ("withdrawn",)
+
+    def __init__(self, stream_id: int, withdrawn: int = 0) -> None:
+        self.stream_id = stream_id
+        self.withdrawn = withdrawn
 
 
 class GoAwayReceived:

@@ -3,7 +3,12 @@
 Frames are appended to one growing buffer, so that what a loop turn produced
 leaves in few system calls. A buffer that was handed out or has grown large is
 frozen and the next one starts: appending to a large bytearray moves all of it
-time and again. (Spliced payload will stand between two frozen buffers.)
+time and again.
+
+A frame may be announced without its payload: the header ends a buffer and a
+PayloadDue stands behind it, so nothing can come between the two. It is started
+when the buffer with its header was handed out, and then it stays: handed-out
+bytes never change. Until then it can be withdrawn, header and all.
 
 Two marks bound the queue. Streams that met a full queue wait in line; when it
 has drained below the low mark all of them are woken: first those that got
@@ -17,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from frpd.errors import LocalProtocolError
 from frpd.proto.yamux.frames import DATA, HEADER, HEADER_BYTES
+from frpd.proto.yamux.payload import PayloadDue
 
 if TYPE_CHECKING:
     from frpd.proto.buffer import Buffer
@@ -46,9 +52,11 @@ class OutputQueue:
         "_behind",
         "_frozen",
         "_frozen_replies",
+        "_handed_out",
         "_high",
         "_line",
         "_low",
+        "_queued_then",
         "_replies",
         "_tail",
         "_tail_replies",
@@ -58,18 +66,20 @@ class OutputQueue:
 
     def __init__(self, high_water_bytes: int) -> None:
         self.queued = 0
-        """Bytes not yet reported as sent."""
+        """Bytes not yet reported as sent, reserved ones included."""
         self.share = high_water_bytes
         """What one stream may append at a time."""
         self._high = high_water_bytes
         self._low = high_water_bytes // LOW_MARK_DIVISOR
         self._tail = bytearray()
-        self._frozen: deque[memoryview] = deque()
+        self._frozen: deque[memoryview | PayloadDue] = deque()
+        self._handed_out = False  # the first of the frozen segments was
         self._replies = 0
         self._tail_replies = 0
         self._frozen_replies: deque[int] = deque()
         self._line: dict[int, None] = {}
         self._behind: dict[int, None] = {}
+        self._queued_then = 0  # when _wake was called last
 
     # -- appending -------------------------------------------------------------
 
@@ -99,6 +109,45 @@ class OutputQueue:
         if len(tail) >= SEGMENT_BYTES:
             self._freeze_tail()
 
+    def reserve(self, due: PayloadDue) -> None:
+        """Append a data frame whose payload comes from elsewhere when its turn comes."""
+        self._tail += _pack(DATA, 0, due.stream_id, due.remaining)
+        self._freeze_tail()
+        self._frozen.append(due)
+        self._frozen_replies.append(0)
+        self.queued += due.remaining + HEADER_BYTES
+
+    def withdraw(self, mark: object) -> tuple[int, list[int]]:
+        """Take back the reserved frames with this mark that were not started.
+
+        Returns:
+            The payload bytes taken back, and the streams that now have room.
+        """
+        started = 2 if self._handed_out else 1
+        dues = [
+            index
+            for index, segment in enumerate(self._frozen)
+            if type(segment) is PayloadDue and segment.mark is mark and index >= started
+        ]
+        withdrawn = sum(self._take_back(index) for index in reversed(dues))
+        if not dues:
+            return 0, []
+        nbytes = withdrawn + HEADER_BYTES * len(dues)
+        self.queued -= nbytes
+        return withdrawn, self._wake(nbytes) if self.queued <= self._low else []
+
+    def _take_back(self, index: int) -> int:
+        """Remove one due and the header before it; return the payload's length."""
+        nbytes = len(self._frozen[index])
+        del self._frozen[index], self._frozen_replies[index]
+        before = self._frozen[index - 1]
+        assert isinstance(before, memoryview)
+        if len(before) > HEADER_BYTES:
+            self._frozen[index - 1] = before[:-HEADER_BYTES]
+        else:
+            del self._frozen[index - 1], self._frozen_replies[index - 1]
+        return nbytes
+
     # -- room ------------------------------------------------------------------
 
     def fits(self, nbytes: int) -> bool:
@@ -127,14 +176,20 @@ class OutputQueue:
 
     # -- leaving ---------------------------------------------------------------
 
-    def next_segment(self) -> memoryview | None:
+    def next_segment(self) -> memoryview | PayloadDue | None:
         """Return the wire's next bytes, the same until they are reported as sent."""
         frozen = self._frozen
         if not frozen:
             if not self._tail:
                 return None
             self._freeze_tail()
+        self._handed_out = True
         return frozen[0]
+
+    @property
+    def more_follows(self) -> bool:
+        """Whether anything stands behind the first segment."""
+        return len(self._frozen) > 1 or bool(self._tail)
 
     def _freeze_tail(self) -> None:
         self._frozen.append(memoryview(self._tail))
@@ -151,22 +206,31 @@ class OutputQueue:
         frozen = self._frozen
         if not frozen or nbytes > len(frozen[0]):
             raise LocalProtocolError(f"{nbytes} bytes sent that were not handed out")
-        if nbytes == len(frozen[0]):
+        head = frozen[0]
+        if nbytes == len(head):
             frozen.popleft()
             self._replies -= self._frozen_replies.popleft()
-        else:
-            frozen[0] = frozen[0][nbytes:]
+            self._handed_out = False
+        elif type(head) is memoryview:
+            frozen[0] = head[nbytes:]
+        if type(head) is PayloadDue:
+            head.remaining -= nbytes
         self.queued -= nbytes
         if self.queued <= self._low and (self._line or self._behind or self.share < self._high):
-            return self._wake()
+            return self._wake(nbytes)
         return []
 
-    def _wake(self) -> list[int]:
+    def _wake(self, nbytes: int) -> list[int]:
+        """Empty the line and set the share, after ``nbytes`` have left."""
         behind = self._behind
         ready = list(self._line)
         ready += [stream_id for stream_id in behind if stream_id not in self._line]
-        self._line.clear()
-        behind.clear()
-        room = self._high - self.queued
-        self.share = max(room // len(ready), MIN_SHARE_BYTES) if len(ready) > 1 else self._high
+        had_their_turn = self.queued + nbytes != self._queued_then
+        self._queued_then = self.queued
+        if ready or had_their_turn:  # those woken last have a right to the share set then
+            self._line.clear()
+            behind.clear()
+            room = self._high - self.queued
+            several = len(ready) > 1
+            self.share = max(room // len(ready), MIN_SHARE_BYTES) if several else self._high
         return ready

@@ -9,68 +9,65 @@ monotonic clock the driver uses. The driver's turn is::
         session.segment_sent(sock.send(segment))
     for event in session.take_events(): ...   # streams that found room again
 
+A driver that can move payload without reading it asks, once all events are
+taken, whose payload comes next, and reads no further than the next header::
+
+    session.receive_data(sock.recv(session.bytes_wanted()), now)
+    for event in session.take_events(): ...
+    if run := session.payload_run():
+        session.payload_moved(splice(sock, pipes[run.stream_id], run.remaining), now)
+        for event in session.take_events(): ...
+
+and announces payload that it holds but has not read::
+
+    pipe.promised += session.reserve_payload(stream_id, pipe.held - pipe.promised, pipe)
+    while segment := session.next_segment():
+        if type(segment) is PayloadDue:       # bytes leave segment.source
+            sent = splice(segment.source, sock, segment.remaining)
+            segment.source.promised -= sent
+        else:                                 # more follows if output_bytes > len(segment)
+            sent = sock.send(segment)
+        session.segment_sent(sent)
+    pipe.promised -= session.reset_stream(stream_id)   # or StreamReset.withdrawn
+
+A pipe goes back when its stream is over and nothing in it is promised.
+
 RemoteProtocolError and ConnectionLost end the session: call ``receive_eof``,
-deliver the resets it yields, close the connection.
+deliver the resets it yields, close the connection; nothing is due then.
 
-Where the peer breaks the rules the reactions are those of frp's own library
-(its 0.21 recordings). Calls that name a stream which is gone do nothing: its
-end may wait among the events that the driver has not seen yet.
-
-Over 500 lines because a frame touches books, events and output at once; what
-can stand alone (table, windows, output, keepalive) does.
+Calls that name a stream which is gone do nothing: its end may wait among the
+events that the driver has not seen yet.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from frpd.errors import ConnectionLost, LimitError, LocalProtocolError, RemoteProtocolError
-from frpd.proto.yamux.events import (
-    Data,
-    GoAwayReceived,
-    OpensResumed,
-    PingAnswered,
-    StreamEnded,
-    StreamOpened,
-    StreamReset,
-    WindowOpened,
-    YamuxEvent,
-)
+from frpd.errors import ConnectionLost, LimitError, LocalProtocolError
+from frpd.proto.yamux.events import WindowOpened
 from frpd.proto.yamux.frames import (
-    ACK,
-    DATA,
     FIN,
     GO_AWAY,
-    GO_AWAY_INTERNAL_ERROR,
     GO_AWAY_NORMAL,
-    GO_AWAY_PROTOCOL_ERROR,
-    HEADER,
-    HEADER_BYTES,
     INITIAL_WINDOW_BYTES,
     PING,
     RST,
     SYN,
     WINDOW_UPDATE,
 )
-from frpd.proto.yamux.keepalive import Keepalive
-from frpd.proto.yamux.output import MIN_SHARE_BYTES, OutputQueue
+from frpd.proto.yamux.input import SessionInput
+from frpd.proto.yamux.payload import PAYLOAD_FRAME_BYTES, PayloadDue
 from frpd.proto.yamux.stream import Stream, StreamInput, StreamState
-from frpd.proto.yamux.table import StreamTable
 
 if TYPE_CHECKING:
     from frpd.proto.buffer import Buffer
 
-MAX_STREAMS: Final = 65536
-HIGH_WATER_BYTES: Final = 262144
-
-_unpack_from = HEADER.unpack_from
-_OPEN = StreamState.OPEN
 _LOCAL_ENDED = StreamState.LOCAL_ENDED
 _PEER_ENDED = StreamState.PEER_ENDED
 _GONE = StreamState.GONE
 
 
-class YamuxSession:
+class YamuxSession(SessionInput):
     """One end of a multiplexed connection.
 
     Args:
@@ -82,239 +79,7 @@ class YamuxSession:
         high_water_bytes: bound of the output queue for payload, at least 16 KiB.
     """
 
-    __slots__ = (
-        "_events",
-        "_failed",
-        "_fin_after_payload",
-        "_keepalive",
-        "_last_input_at",
-        "_may_accept",
-        "_open_was_refused",
-        "_output",
-        "_partial_header",
-        "_payload_id",
-        "_payload_left",
-        "_peer_accepts",
-        "_streams",
-        "_table",
-        "_window_bytes",
-        "max_streams",
-    )
-
-    def __init__(
-        self,
-        *,
-        is_client: bool,
-        now: float,
-        max_window_bytes: int = INITIAL_WINDOW_BYTES,
-        max_streams: int = MAX_STREAMS,
-        keepalive_seconds: float | None = 30.0,
-        high_water_bytes: int = HIGH_WATER_BYTES,
-    ) -> None:
-        if max_window_bytes < INITIAL_WINDOW_BYTES:
-            raise LocalProtocolError("a yamux window cannot be smaller than 262144 bytes")
-        if high_water_bytes < MIN_SHARE_BYTES:
-            raise LocalProtocolError(f"high water must be at least {MIN_SHARE_BYTES} bytes")
-        self.max_streams = max_streams
-        self._window_bytes = max_window_bytes
-        self._table = StreamTable(is_client=is_client, window_bytes=max_window_bytes)
-        self._streams = self._table.streams
-        self._events: list[YamuxEvent] = []
-        self._output = OutputQueue(high_water_bytes)
-        self._keepalive = Keepalive(keepalive_seconds, now)
-        self._last_input_at = now
-        self._partial_header = bytearray()
-        self._payload_left = 0
-        self._payload_id: int | None = None  # None: the rest of the payload is dropped
-        self._fin_after_payload = False
-        self._peer_accepts = True
-        self._may_accept = True
-        self._open_was_refused = False
-        self._failed = False
-
-    # -- input -----------------------------------------------------------------
-
-    def receive_data(self, data: Buffer, now: float) -> None:
-        """Take bytes of the connection in any cut; then call ``take_events``.
-
-        Payload is not copied: Data events borrow ``data``.
-
-        Raises:
-            RemoteProtocolError: the peer broke the protocol; the session is over.
-            LocalProtocolError: the session was over before.
-        """
-        if self._failed:
-            raise LocalProtocolError("the yamux session is over")
-        self._last_input_at = now
-        view = memoryview(data)
-        end = len(view)
-        position = 0
-        if self._partial_header:
-            position = self._finish_header(view, now)
-        if self._payload_left:
-            position = self._receive_payload(view, position, now)
-        streams_get = self._streams.get
-        emit = self._events.append
-        while end - position >= HEADER_BYTES:
-            kind, flags, stream_id, value = _unpack_from(view, position)
-            position += HEADER_BYTES
-            if kind or flags or value > end - position:
-                self._receive_header(kind, flags, stream_id, value, now)
-                if self._payload_left:
-                    position = self._receive_payload(view, position, now)
-                continue
-            # A whole data frame without flags: nearly all frames are this one.
-            stream = streams_get(stream_id)
-            stop = position + value
-            if stream is not None and value:
-                if not stream.receive.take(value):
-                    raise self._violation("more data than its window")
-                if stream.state is _OPEN:
-                    emit(Data(stream_id, view[position:stop]))
-                else:
-                    self._deliver(stream_id, stream, view[position:stop], now)
-            position = stop
-        if position < end:
-            self._partial_header += view[position:]
-
-    def receive_eof(self) -> None:
-        """End the session: every stream yields StreamReset. Idempotent."""
-        self._failed = True
-        for stream_id, stream in list(self._streams.items()):
-            self._drop(stream_id, stream)
-
-    def take_events(self) -> list[YamuxEvent]:
-        """Return what happened since the last call, oldest first."""
-        events = self._events
-        if events:
-            self._events = []
-        return events
-
-    def _finish_header(self, view: memoryview, now: float) -> int:
-        """Complete the header that the last input cut; return where its payload starts."""
-        partial = self._partial_header
-        missing = HEADER_BYTES - len(partial)
-        partial += view[:missing]
-        if len(partial) < HEADER_BYTES:
-            return len(view)
-        kind, flags, stream_id, value = _unpack_from(partial)
-        partial.clear()
-        self._receive_header(kind, flags, stream_id, value, now)
-        return missing
-
-    def _receive_header(
-        self, kind: int, flags: int, stream_id: int, value: int, now: float
-    ) -> None:
-        if kind == WINDOW_UPDATE:
-            self._receive_window_update(flags, stream_id, value)
-        elif kind == DATA:
-            self._receive_data_header(flags, stream_id, value)
-        elif kind == PING:
-            self._receive_ping(flags, value, now)
-        elif kind == GO_AWAY:
-            self._receive_go_away(value)
-        else:
-            raise self._violation("unknown version" if kind > 0xFF else "unknown frame type")
-
-    def _receive_data_header(self, flags: int, stream_id: int, value: int) -> None:
-        stream = self._apply_flags(flags, stream_id) if flags else self._streams.get(stream_id)
-        ends = stream is not None and bool(flags & FIN)
-        if stream is not None and not stream.receive.take(value):
-            raise self._violation("more data than its window")
-        if value:
-            self._payload_left = value
-            self._payload_id = None if stream is None else stream_id
-            self._fin_after_payload = ends
-        elif ends:
-            self._receive_fin(stream_id)
-
-    def _receive_payload(self, view: memoryview, position: int, now: float) -> int:
-        """Deliver what there is of the current payload; return where it stops."""
-        stop = min(position + self._payload_left, len(view))
-        self._payload_left -= stop - position
-        if self._payload_id is not None:
-            if stop > position:
-                stream = self._streams[self._payload_id]
-                self._deliver(self._payload_id, stream, view[position:stop], now)
-            if not self._payload_left and self._fin_after_payload:
-                self._receive_fin(self._payload_id)
-        return stop
-
-    def _deliver(self, stream_id: int, stream: Stream, payload: memoryview, now: float) -> None:
-        """Emit payload, unless the peer had ended: then it only costs it window."""
-        if stream.state is _PEER_ENDED:
-            return
-        if stream.state is _LOCAL_ENDED:
-            self._table.note_closing(stream_id, now)
-        self._events.append(Data(stream_id, payload))
-
-    def _receive_window_update(self, flags: int, stream_id: int, delta: int) -> None:
-        stream = self._apply_flags(flags, stream_id) if flags else self._streams.get(stream_id)
-        if stream is None:
-            return
-        if not stream.send.open(delta):
-            raise self._violation("a window above 32 bits")
-        if stream.starved and delta:
-            stream.starved = False
-            self._events.append(WindowOpened(stream_id))
-        if flags & FIN:
-            self._receive_fin(stream_id)
-
-    def _receive_ping(self, flags: int, value: int, now: float) -> None:
-        if flags & SYN:
-            self._reply(PING, ACK, 0, value)
-            return
-        rtt_seconds = self._keepalive.receive_answer(value, now)
-        if rtt_seconds is not None:
-            self._events.append(PingAnswered(rtt_seconds))
-
-    def _receive_go_away(self, code: int) -> None:
-        if code == GO_AWAY_NORMAL:
-            if self._peer_accepts:
-                self._peer_accepts = False
-                self._events.append(GoAwayReceived())
-            return
-        reasons = {GO_AWAY_PROTOCOL_ERROR: "protocol error", GO_AWAY_INTERNAL_ERROR: "its error"}
-        raise self._violation(f"go away: {reasons.get(code, f'unknown code {code}')}")
-
-    # -- flags -----------------------------------------------------------------
-
-    def _apply_flags(self, flags: int, stream_id: int) -> Stream | None:
-        """Apply a frame's flags; return its stream, if there is one and it lives on.
-
-        FIN is only checked here: it takes effect after the frame's payload.
-        """
-        if flags & SYN:
-            self._receive_syn(flags, stream_id)
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            return None
-        if flags & ACK and self._table.settle_open(stream_id):
-            self._resume_opens()
-        if flags & FIN and not stream.allows(StreamInput.PEER_FIN):
-            self._output.control(GO_AWAY, 0, 0, GO_AWAY_PROTOCOL_ERROR)
-            raise self._violation("a second FIN on one stream")
-        if flags & RST:
-            self._drop(stream_id, stream)
-            return None
-        return stream
-
-    def _receive_syn(self, flags: int, stream_id: int) -> None:
-        if stream_id in self._streams:
-            self._output.control(GO_AWAY, 0, 0, GO_AWAY_PROTOCOL_ERROR)
-            raise self._violation("a SYN for a stream in use")
-        if not self._may_accept or len(self._streams) >= self.max_streams:
-            self._reply(WINDOW_UPDATE, RST, stream_id, 0)
-            return
-        self._table.add(stream_id)
-        if not flags & (FIN | RST):  # as recorded: an open that ends at once gets no ACK
-            self._reply(WINDOW_UPDATE, ACK, stream_id, self._window_bytes - INITIAL_WINDOW_BYTES)
-        self._events.append(StreamOpened(stream_id))
-
-    def _receive_fin(self, stream_id: int) -> None:
-        if self._streams[stream_id].move(StreamInput.PEER_FIN) is _GONE:
-            self._forget(stream_id)
-        self._events.append(StreamEnded(stream_id))
+    __slots__ = ()
 
     # -- streams ---------------------------------------------------------------
 
@@ -383,7 +148,39 @@ class YamuxSession:
             data = memoryview(data)[:size]
         if size:
             stream.send.take(size)
+            stream.withdrawable = None
             output.data(stream_id, data, size)
+        return size
+
+    def reserve_payload(self, stream_id: int, nbytes: int, source: object = None) -> int:
+        """Announce a frame of at most ``nbytes`` whose payload never enters the session.
+
+        Returns its length, m. Only promise what you hold apart from its sender
+        (in a pipe) and never take back: ``next_segment`` will ask for m bytes
+        of it with a PayloadDue that carries ``source``, perhaps after the
+        stream has ended, and until they are paid nothing else can leave. What
+        a reset withdraws is told by ``reset_stream`` or StreamReset.
+
+        Less than ``nbytes`` (0 included) means blocked as in ``send_data``,
+        but PAYLOAD_FRAME_BYTES means: call again for the rest.
+
+        Raises:
+            LocalProtocolError: after ``end_stream``.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return 0
+        if stream.state is _LOCAL_ENDED:
+            raise LocalProtocolError(f"data after the end of yamux stream {stream_id}")
+        size = min(nbytes, PAYLOAD_FRAME_BYTES)
+        if size > stream.send.remaining or not self._output.fits(size):
+            size = self._admit(stream_id, stream, size)
+        if size:
+            stream.send.take(size)
+            last = stream.withdrawable
+            mark = last.mark if last is not None and last.source is source else object()
+            stream.withdrawable = PayloadDue(stream_id, size, source, mark)
+            self._output.reserve(stream.withdrawable)
         return size
 
     def consumed(self, stream_id: int, nbytes: int) -> None:
@@ -412,19 +209,27 @@ class YamuxSession:
             raise LocalProtocolError(f"second end of yamux stream {stream_id}")
         self._output.control(WINDOW_UPDATE, FIN, stream_id, 0)
         self._output.leave(stream_id)
+        stream.withdrawable = None
         if stream.move(StreamInput.END) is _GONE:
             self._forget(stream_id)
         else:
             stream.starved = False
             self._table.note_closing(stream_id, now)
 
-    def reset_stream(self, stream_id: int) -> None:
-        """Kill both directions now; no event follows."""
+    def reset_stream(self, stream_id: int) -> int:
+        """Kill both directions now; no event follows.
+
+        Returns:
+            Bytes that need not be paid any more, the last ones reserved from
+            the last source. All others must: their header was handed out, or
+            more of the stream (data, our FIN) stands behind them.
+        """
         stream = self._streams.get(stream_id)
-        if stream is not None:
-            stream.move(StreamInput.RESET)
-            self._forget(stream_id)
-            self._output.control(WINDOW_UPDATE, RST, stream_id, 0)
+        if stream is None:
+            return 0
+        withdrawn = self._kill(stream_id, stream)
+        self._output.control(WINDOW_UPDATE, RST, stream_id, 0)
+        return withdrawn
 
     def go_away(self, code: int = GO_AWAY_NORMAL) -> None:
         """Tell the peer to open nothing more; what it opens still is refused."""
@@ -435,12 +240,21 @@ class YamuxSession:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes queued and not yet sent."""
+        """Bytes queued and not yet sent, reserved ones included."""
         return self._output.queued
 
-    def next_segment(self) -> memoryview | None:
-        """Return the wire's next bytes; they stay valid and next until ``segment_sent``."""
+    def next_segment(self) -> memoryview | PayloadDue | None:
+        """Return what the wire takes next; it stays valid and next until ``segment_sent``.
+
+        A PayloadDue is paid from its ``source`` by whatever way leads to the
+        connection; a part is normal.
+        """
         return self._output.next_segment()
+
+    @property
+    def more_follows(self) -> bool:
+        """Whether more than the next segment is queued."""
+        return self._output.more_follows
 
     def segment_sent(self, nbytes: int) -> None:
         """Report how much of the segment left (a part is normal); then see ``take_events``.
@@ -485,7 +299,7 @@ class YamuxSession:
             self._drop(stream_id, self._streams[stream_id])
             self._output.control(WINDOW_UPDATE, RST, stream_id, 0)
 
-    # -- inside ----------------------------------------------------------------
+    # -- inside -----------------------------------------------------------------
 
     def _why_no_open(self) -> str | None:
         if self._failed:
@@ -504,30 +318,3 @@ class YamuxSession:
             else:
                 self._output.wait(stream_id, got_part=accepted > 0)
         return accepted
-
-    def _resume_opens(self) -> None:
-        """Tell who was refused that one more open was settled."""
-        if self._open_was_refused and not self._failed:
-            self._open_was_refused = False
-            self._events.append(OpensResumed())
-
-    def _drop(self, stream_id: int, stream: Stream) -> None:
-        """Kill a stream without our driver having asked for it."""
-        stream.move(StreamInput.RESET)
-        self._forget(stream_id)
-        self._events.append(StreamReset(stream_id))
-
-    def _forget(self, stream_id: int) -> None:
-        if self._table.forget(stream_id):
-            self._resume_opens()
-        self._output.leave(stream_id)
-        if stream_id == self._payload_id:
-            self._payload_id = None
-
-    def _reply(self, kind: int, flags: int, stream_id: int, value: int) -> None:
-        if not self._output.reply(kind, flags, stream_id, value):
-            raise self._violation("a flood of control frames whose answers it does not read")
-
-    def _violation(self, what: str) -> RemoteProtocolError:
-        self._failed = True
-        return RemoteProtocolError(f"yamux: the peer sent {what}")

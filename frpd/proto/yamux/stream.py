@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from frpd.proto.yamux.payload import PayloadDue
 from frpd.proto.yamux.window import ReceiveWindow, SendWindow
 
 
@@ -56,7 +57,7 @@ TRANSITIONS: Final[dict[StreamState, dict[StreamInput, StreamState]]] = {
 class Stream:
     """State and windows of one stream; the session keeps the ids."""
 
-    __slots__ = ("receive", "send", "starved", "state")
+    __slots__ = ("receive", "send", "starved", "state", "withdrawable")
 
     def __init__(self, receive_limit: int, send_remaining: int) -> None:
         self.state = StreamState.OPEN
@@ -64,6 +65,12 @@ class Stream:
         self.send = SendWindow(send_remaining)
         self.starved = False
         """A send was cut by the peer's window: its next credit is worth an event."""
+        self.withdrawable: PayloadDue | None = None
+        """The last reserved payload, if nothing else we sent stands behind it.
+
+        Only it and those with its mark may be withdrawn: what follows a hole
+        would pass for what the hole held, a FIN for the end of a shorter stream.
+        """
 
     def allows(self, what: StreamInput) -> bool:
         """Return whether ``what`` is a legal move now."""

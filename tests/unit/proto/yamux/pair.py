@@ -1,9 +1,56 @@
-"""Two yamux sessions joined without a network."""
+"""Yamux sessions without a network: one that is fed, or two that are joined."""
 
 from __future__ import annotations
 
 from frpd.proto.yamux.events import Data, StreamEnded, StreamOpened, StreamReset, YamuxEvent
+from frpd.proto.yamux.frames import DATA, INITIAL_WINDOW_BYTES, SYN, WINDOW_UPDATE, pack_header
+from frpd.proto.yamux.payload import PayloadDue
 from frpd.proto.yamux.session import YamuxSession
+
+OPEN_ONE = pack_header(WINDOW_UPDATE, SYN, 1, 0)
+
+
+def make_server(
+    *, max_streams: int = 1000, max_window_bytes: int = INITIAL_WINDOW_BYTES
+) -> YamuxSession:
+    return YamuxSession(
+        is_client=False, now=0.0, max_streams=max_streams, max_window_bytes=max_window_bytes
+    )
+
+
+def make_client() -> YamuxSession:
+    return YamuxSession(is_client=True, now=0.0)
+
+
+def feed(session: YamuxSession, data: bytes, now: float = 0.0) -> list[str]:
+    """Give the session some input; return its events as text."""
+    session.receive_data(data, now)
+    return events(session)
+
+
+def events(session: YamuxSession) -> list[str]:
+    return [repr(event) for event in session.take_events()]
+
+
+def data_frame(stream_id: int, payload: bytes, flags: int = 0) -> bytes:
+    return pack_header(DATA, flags, stream_id, len(payload)) + payload
+
+
+class Escrow:
+    """Stands for a pipe: holds what was reserved and is not paid yet."""
+
+    def __init__(self) -> None:
+        self.held = bytearray()
+
+    def pay(self, nbytes: int) -> bytes:
+        assert nbytes <= len(self.held)
+        paid = bytes(self.held[:nbytes])
+        del self.held[:nbytes]
+        return paid
+
+    def withdraw(self, nbytes: int) -> None:
+        assert nbytes <= len(self.held)
+        del self.held[len(self.held) - nbytes :]
 
 
 def take_output(session: YamuxSession, limit: int | None = None) -> bytes:
@@ -13,9 +60,20 @@ def take_output(session: YamuxSession, limit: int | None = None) -> bytes:
         count = len(segment) if limit is None else min(len(segment), limit - len(taken))
         if not count:
             break
-        taken += segment[:count]
+        if isinstance(segment, PayloadDue):
+            assert isinstance(segment.source, Escrow)
+            taken += segment.source.pay(count)
+        else:
+            taken += segment[:count]
         session.segment_sent(count)
     return bytes(taken)
+
+
+def reserve(session: YamuxSession, stream_id: int, payload: bytes, escrow: Escrow) -> int:
+    """Reserve as much as the session grants and put it into the escrow."""
+    granted = session.reserve_payload(stream_id, len(payload), escrow)
+    escrow.held += payload[:granted]
+    return granted
 
 
 class End:
@@ -28,6 +86,7 @@ class End:
         self.ended: set[int] = set()
         self.reset: set[int] = set()
         self.others: list[YamuxEvent] = []
+        self.escrows: dict[int, Escrow] = {}
 
     def take_events(self) -> None:
         for event in self.session.take_events():
@@ -44,6 +103,7 @@ class End:
             elif isinstance(event, StreamReset):
                 assert event.stream_id not in self.reset
                 self.reset.add(event.stream_id)
+                self.escrows[event.stream_id].withdraw(event.withdrawn)
             else:
                 self.others.append(event)
 
@@ -51,6 +111,7 @@ class End:
         assert stream_id not in self.received
         self.received[stream_id] = bytearray()
         self.unconsumed[stream_id] = 0
+        self.escrows[stream_id] = Escrow()
 
     def consume(self, stream_id: int, limit: int) -> None:
         count = min(limit, self.unconsumed[stream_id])

@@ -5,7 +5,6 @@ import pytest
 from frpd.errors import ConnectionLost, LimitError, LocalProtocolError, RemoteProtocolError
 from frpd.proto.yamux.frames import (
     ACK,
-    DATA,
     FIN,
     GO_AWAY,
     INITIAL_WINDOW_BYTES,
@@ -19,36 +18,16 @@ from frpd.proto.yamux.frames import (
 from frpd.proto.yamux.output import MAX_QUEUED_REPLIES
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.table import MAX_UNACKNOWLEDGED
-from tests.unit.proto.yamux.pair import ConnectionPair, take_output
-
-OPEN_ONE = pack_header(WINDOW_UPDATE, SYN, 1, 0)
-
-
-def make_server(
-    *, max_streams: int = 1000, max_window_bytes: int = INITIAL_WINDOW_BYTES
-) -> YamuxSession:
-    return YamuxSession(
-        is_client=False, now=0.0, max_streams=max_streams, max_window_bytes=max_window_bytes
-    )
-
-
-def make_client() -> YamuxSession:
-    return YamuxSession(is_client=True, now=0.0)
-
-
-def feed(session: YamuxSession, data: bytes, now: float = 0.0) -> list[str]:
-    """Give the session some input; return its events as text."""
-    session.receive_data(data, now)
-    return events(session)
-
-
-def events(session: YamuxSession) -> list[str]:
-    return [repr(event) for event in session.take_events()]
-
-
-def data_frame(stream_id: int, payload: bytes, flags: int = 0) -> bytes:
-    return pack_header(DATA, flags, stream_id, len(payload)) + payload
-
+from tests.unit.proto.yamux.pair import (
+    OPEN_ONE,
+    ConnectionPair,
+    data_frame,
+    events,
+    feed,
+    make_client,
+    make_server,
+    take_output,
+)
 
 # -- streams -------------------------------------------------------------------
 
@@ -81,90 +60,6 @@ def test_a_larger_window_is_granted_with_syn_and_ack() -> None:
     assert client.send_data(stream_id, bytes(8 << 20)) == (6 << 20) - INITIAL_WINDOW_BYTES
     pair.settle()
     assert len(pair.server.received[stream_id]) == 6 << 20
-
-
-def test_payload_is_delivered_as_it_arrives() -> None:
-    server = make_server()
-    frame = OPEN_ONE + data_frame(1, b"abcdef")
-    assert feed(server, frame[:25]) == ["StreamOpened(1)", "Data(1, 1 bytes)"]
-    assert feed(server, frame[25:]) == ["Data(1, 5 bytes)"]
-
-
-def test_payload_is_borrowed_not_copied() -> None:
-    server = make_server()
-    chunk = bytearray(OPEN_ONE + data_frame(1, b"abc"))
-    server.receive_data(chunk, 0.0)
-    payload = server.take_events()[1].payload  # type: ignore[union-attr]
-    assert payload.obj is chunk
-
-
-def test_payload_of_a_cut_frame_comes_before_its_fin() -> None:
-    server = make_server()
-    frame = data_frame(1, b"abc", FIN)
-    assert feed(server, OPEN_ONE + frame[:13]) == ["StreamOpened(1)", "Data(1, 1 bytes)"]
-    assert feed(server, frame[13:]) == ["Data(1, 2 bytes)", "StreamEnded(1)"]
-
-
-def test_zero_length_data_frames_are_ignored_but_their_flags_count() -> None:
-    server = make_server()
-    assert feed(server, data_frame(1, b"", SYN)) == ["StreamOpened(1)"]
-    assert feed(server, data_frame(1, b"")) == []
-    assert feed(server, data_frame(1, b"", FIN)) == ["StreamEnded(1)"]
-
-
-def test_the_window_of_a_cut_frame_is_charged_at_its_header() -> None:
-    server = make_server()
-    feed(server, OPEN_ONE + pack_header(DATA, 0, 1, INITIAL_WINDOW_BYTES))
-    assert server._streams[1].receive.remaining == 0
-    with pytest.raises(RemoteProtocolError, match="more data than its window"):
-        feed(server, bytes(INITIAL_WINDOW_BYTES) + data_frame(1, b"x"))
-
-
-def test_syn_fin_and_payload_in_one_frame_is_a_whole_stream() -> None:
-    server = make_server()
-    seen = feed(server, data_frame(1, b"abc", SYN | FIN))
-    assert seen == ["StreamOpened(1)", "Data(1, 3 bytes)", "StreamEnded(1)"]
-    assert take_output(server) == b""
-    server.end_stream(1, 0.0)
-    assert take_output(server) == pack_header(WINDOW_UPDATE, FIN, 1, 0)
-    assert server.stream_count == 0
-
-
-def test_syn_and_rst_in_one_frame_leaves_nothing() -> None:
-    server = make_server()
-    assert feed(server, pack_header(WINDOW_UPDATE, SYN | RST, 1, 0)) == [
-        "StreamOpened(1)",
-        "StreamReset(1)",
-    ]
-    assert take_output(server) == b""
-    assert server.stream_count == 0
-
-
-def test_data_after_the_peers_fin_is_dropped_and_costs_window() -> None:
-    server = make_server()
-    feed(server, OPEN_ONE + pack_header(WINDOW_UPDATE, FIN, 1, 0))
-    assert feed(server, data_frame(1, b"abc")) == []
-    assert feed(server, data_frame(1, b"abc")[:13]) == []
-    assert feed(server, b"bc") == []
-    assert server._streams[1].receive.remaining == INITIAL_WINDOW_BYTES - 6
-
-
-def test_frames_of_a_forgotten_stream_are_ignored() -> None:
-    server = make_server()
-    feed(server, OPEN_ONE + pack_header(WINDOW_UPDATE, FIN, 1, 0))
-    server.end_stream(1, 0.0)
-    late = data_frame(1, b"abc") + pack_header(WINDOW_UPDATE, FIN, 1, 9) + data_frame(1, b"d", FIN)
-    assert feed(server, late) == []
-    assert feed(server, pack_header(WINDOW_UPDATE, 0, 1, 5)) == []
-
-
-def test_payload_that_follows_our_reset_is_drained() -> None:
-    server = make_server()
-    frame = data_frame(1, b"abcdef", FIN)
-    feed(server, OPEN_ONE + frame[:14])
-    server.reset_stream(1)
-    assert take_output(server)[12:] == pack_header(WINDOW_UPDATE, RST, 1, 0)
-    assert feed(server, frame[14:] + OPEN_ONE) == ["StreamOpened(1)"]
 
 
 def test_a_reset_by_the_peer_ends_both_directions() -> None:
@@ -238,6 +133,18 @@ def test_a_stream_that_met_a_full_queue_is_woken_when_it_has_drained() -> None:
     assert client.send_data(1, bytes(34000)) == 34000
 
 
+def test_asking_for_a_window_that_is_closed_is_worth_an_event() -> None:
+    client = make_client()
+    client.open_stream(0.0)
+    assert client.window(1) == INITIAL_WINDOW_BYTES
+    assert feed(client, pack_header(WINDOW_UPDATE, ACK, 1, 1)) == []
+    client._streams[1].send.remaining = 0
+    assert client.window(1) == 0
+    assert feed(client, pack_header(WINDOW_UPDATE, 0, 1, 3)) == ["WindowOpened(1)"]
+    assert client.window(1) == 3
+    assert client.window(7) == 0
+
+
 def test_an_ended_or_forgotten_stream_is_not_woken() -> None:
     client = YamuxSession(is_client=True, now=0.0, high_water_bytes=65536)
     for _ in range(3):
@@ -293,13 +200,6 @@ def test_no_credit_is_sent_to_a_peer_that_ended() -> None:
     assert server.output_bytes == 0
 
 
-def test_windows_and_marks_have_a_least_size() -> None:
-    with pytest.raises(LocalProtocolError, match="window"):
-        YamuxSession(is_client=True, now=0.0, max_window_bytes=262143)
-    with pytest.raises(LocalProtocolError, match="high water"):
-        YamuxSession(is_client=True, now=0.0, high_water_bytes=1000)
-
-
 # -- opens ---------------------------------------------------------------------
 
 
@@ -307,6 +207,7 @@ def test_opens_wait_for_acknowledgements_and_resume() -> None:
     client = make_client()
     ids = [client.open_stream(0.0) for _ in range(MAX_UNACKNOWLEDGED)]
     assert not client.may_open
+    assert client.opens_may_resume
     with pytest.raises(LimitError, match="unacknowledged"):
         client.open_stream(0.0)
     acks = b"".join(pack_header(WINDOW_UPDATE, ACK, stream_id, 0) for stream_id in ids[:3])
@@ -404,21 +305,6 @@ def test_a_session_takes_no_input_after_a_violation() -> None:
 
 
 # -- end and time ----------------------------------------------------------------
-
-
-def test_eof_resets_every_stream_and_stops_everything() -> None:
-    client = make_client()
-    for _ in range(MAX_UNACKNOWLEDGED):
-        client.open_stream(0.0)
-    with pytest.raises(LimitError):
-        client.open_stream(0.0)
-    client.receive_eof()
-    client.receive_eof()
-    assert events(client) == [f"StreamReset({number * 2 + 1})" for number in range(256)]
-    assert client.next_deadline() is None
-    client.handle_deadline(1e9)
-    with pytest.raises(LimitError, match="over"):
-        client.open_stream(0.0)
 
 
 def test_a_ping_is_sent_when_due_and_its_answer_measured() -> None:

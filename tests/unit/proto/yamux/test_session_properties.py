@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frpd.errors import RemoteProtocolError
-from frpd.proto.yamux.events import Data
+from frpd.proto.yamux.events import Data, YamuxEvent
 from frpd.proto.yamux.frames import DATA, pack_header
 from frpd.proto.yamux.session import YamuxSession
-from tests.unit.proto.yamux.pair import ConnectionPair, End, take_output
+from tests.unit.proto.yamux.pair import ConnectionPair, End, reserve, take_output
 
 PATTERN = random.Random(1).randbytes(1 << 20)
 Seen: TypeAlias = list[tuple[str, int | None, bytes]]
+Outcome: TypeAlias = tuple[Seen, bytes, str, object]
 
 
 @st.composite
@@ -32,35 +33,66 @@ def frames(draw: st.DrawFn) -> bytes:
     return pack_header(kind, flags, stream_id, value)
 
 
-def feed_cut(data: bytes, cuts: list[int]) -> tuple[Seen, bytes, str, object]:
-    """Feed ``data`` cut at ``cuts``; return events, output, error and books."""
+def feed_cut(data: bytes, cuts: list[int], moves: list[bool]) -> Outcome:
+    """Feed ``data`` cut at ``cuts``; return events, output, error and books.
+
+    Where the session offers a run, ``moves`` says in turns whether it is taken.
+    """
     session = YamuxSession(is_client=False, now=0.0, max_streams=3)
     seen: Seen = []
     error = ""
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    choices = itertools.cycle(moves)
     try:
         for start, stop in itertools.pairwise(edges):
-            session.receive_data(bytearray(data[start:stop]), 0.0)
-            note(session, seen)
+            position = start
+            while position < stop:
+                position += feed_some(session, data[position:stop], seen, move=next(choices))
     except RemoteProtocolError as caught:
         error = str(caught)
         note(session, seen)
-    books = {
+    return seen, take_output(session), error, books_of(session, over=bool(error))
+
+
+def feed_some(session: YamuxSession, piece: bytes, seen: Seen, *, move: bool) -> int:
+    """Feed a piece, or move what of it belongs to a run; return how much went."""
+    run = session.payload_run() if move else None
+    if run is None:
+        session.receive_data(bytearray(piece), 0.0)
+        count = len(piece)
+    else:
+        count = min(run.remaining, len(piece))
+        session.payload_moved(count, 0.0)
+        note_payload(seen, run.stream_id, piece[:count])
+    note(session, seen)
+    return count
+
+
+def books_of(session: YamuxSession, *, over: bool) -> object:
+    streams = {
         stream_id: (stream.state, stream.receive.remaining, stream.send.remaining)
         for stream_id, stream in session._streams.items()
     }
-    return seen, take_output(session), error, books
+    return streams, 0 if over else session.bytes_wanted(), session.next_deadline()
 
 
-def note(session: YamuxSession, seen: Seen) -> None:
+def note(session: YamuxSession, seen: Seen) -> list[YamuxEvent]:
     """Append events; payload that continues the stream's last Data is joined to it."""
-    for event in session.take_events():
+    events = session.take_events()
+    for event in events:
         stream_id = getattr(event, "stream_id", None)
-        payload = bytes(event.payload) if isinstance(event, Data) else b""
-        if payload and seen and seen[-1][:2] == ("Data", stream_id):
-            seen[-1] = ("Data", stream_id, seen[-1][2] + payload)
+        if isinstance(event, Data):
+            note_payload(seen, event.stream_id, bytes(event.payload))
         else:
-            seen.append((type(event).__name__, stream_id, payload))
+            seen.append((type(event).__name__, stream_id, b""))
+    return events
+
+
+def note_payload(seen: Seen, stream_id: int, payload: bytes) -> None:
+    if seen and seen[-1][:2] == ("Data", stream_id):
+        seen[-1] = ("Data", stream_id, seen[-1][2] + payload)
+    else:
+        seen.append(("Data", stream_id, payload))
 
 
 @given(st.lists(frames(), max_size=30), st.lists(st.integers(0, 10000), max_size=60))
@@ -68,9 +100,49 @@ def test_any_cut_of_the_input_gives_the_same_events_and_books(
     wire: list[bytes], cuts: list[int]
 ) -> None:
     data = b"".join(wire)
-    whole = feed_cut(data, [])
-    assert feed_cut(data, cuts) == whole
-    assert feed_cut(data, list(range(len(data)))) == whole
+    whole = feed_cut(data, [], [False])
+    assert feed_cut(data, cuts, [False]) == whole
+    assert feed_cut(data, list(range(len(data))), [False]) == whole
+
+
+@given(
+    st.lists(frames(), max_size=30),
+    st.lists(st.integers(0, 10000), max_size=60),
+    st.lists(st.booleans(), min_size=1, max_size=9),
+)
+def test_moved_payload_gives_the_same_books_as_received_payload(
+    wire: list[bytes], cuts: list[int], moves: list[bool]
+) -> None:
+    data = b"".join(wire)
+    whole = feed_cut(data, [], [False])
+    assert feed_cut(data, cuts, moves) == whole
+    assert feed_cut(data, list(range(len(data))), [True]) == whole
+
+
+@given(st.lists(frames(), max_size=30))
+def test_who_reads_only_the_bytes_wanted_can_move_every_payload(wire: list[bytes]) -> None:
+    data = b"".join(wire)
+    session = YamuxSession(is_client=False, now=0.0, max_streams=3)
+    seen: Seen = []
+    position = 0
+    error = ""
+    try:
+        while position < len(data):
+            run = session.payload_run()
+            if run is None:
+                piece = data[position : position + session.bytes_wanted()]
+                session.receive_data(piece, 0.0)
+            else:
+                piece = data[position : position + run.remaining]
+                session.payload_moved(len(piece), 0.0)
+                note_payload(seen, run.stream_id, piece)
+            position += len(piece)
+            assert not any(isinstance(event, Data) for event in note(session, seen))
+    except RemoteProtocolError as caught:
+        error = str(caught)
+        note(session, seen)
+    result = seen, take_output(session), error, books_of(session, over=bool(error))
+    assert result == feed_cut(data, [], [False])
 
 
 @given(st.lists(st.one_of(frames(), st.binary(max_size=30)), max_size=20))
@@ -120,16 +192,20 @@ class Play:
                 end.session.end_stream(stream_id, 0.0)
                 self.ended.add((stream_id, side))
             elif action == 5:
-                end.session.reset_stream(stream_id)
+                end.escrows[stream_id].withdraw(end.session.reset_stream(stream_id))
                 self.reset.add(stream_id)
             elif (stream_id, side) not in self.ended:
-                self.send(end, stream_id, side, amount)
+                self.send(end, stream_id, side, amount, reserved=action == 6)
 
-    def send(self, end: End, stream_id: int, side: int, amount: int) -> None:
+    def send(self, end: End, stream_id: int, side: int, amount: int, *, reserved: bool) -> None:
         start = self.sent.get((stream_id, side), 0)
         stream = end.session._streams.get(stream_id)
         window = 0 if stream is None else stream.send.remaining
-        accepted = end.session.send_data(stream_id, PATTERN[start : start + amount])
+        payload = PATTERN[start : start + amount]
+        if reserved:
+            accepted = reserve(end.session, stream_id, payload, end.escrows[stream_id])
+        else:
+            accepted = end.session.send_data(stream_id, payload)
         assert 0 <= accepted <= min(amount, window)
         self.sent[stream_id, side] = start + accepted
 
@@ -148,6 +224,7 @@ class Play:
             assert end.session.stream_count == 0
             assert end.session.output_bytes == 0
             assert end.reset <= self.reset
+            assert not any(escrow.held for escrow in end.escrows.values())
             for stream_id in self.ids:
                 sent = PATTERN[: self.sent.get((stream_id, side), 0)]
                 if stream_id in self.reset:
@@ -173,7 +250,7 @@ def perform(high_water_bytes: int, actions: list[tuple[int, int, int, int]]) -> 
 
 
 @settings(deadline=None)
-@given(st.sampled_from([16384, 262144]), steps(0, 1, 1, 2, 3, 4, 4, 4))
+@given(st.sampled_from([16384, 262144]), steps(0, 1, 1, 2, 3, 4, 4, 6, 6))
 def test_every_accepted_byte_arrives_once_and_in_order(
     high_water_bytes: int, actions: list[tuple[int, int, int, int]]
 ) -> None:
@@ -181,7 +258,7 @@ def test_every_accepted_byte_arrives_once_and_in_order(
 
 
 @settings(deadline=None)
-@given(st.sampled_from([16384, 262144]), steps(0, 1, 1, 2, 3, 4, 4, 4, 5))
+@given(st.sampled_from([16384, 262144]), steps(0, 1, 1, 2, 3, 4, 4, 6, 6, 5))
 def test_resets_lose_a_tail_and_nothing_else(
     high_water_bytes: int, actions: list[tuple[int, int, int, int]]
 ) -> None:
