@@ -97,8 +97,7 @@ class Service:
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Call ``on_idle`` once no relay runs; then close()."""
         self._on_idle = on_idle
-        if not self.relays:
-            self._loop.call_soon(on_idle)
+        self._report_idle()
 
     def close(self) -> None:
         """Drop everything. Idempotent."""
@@ -121,8 +120,12 @@ class Service:
     def relay_ended(self, relay: Relay) -> None:
         """It is over."""
         self.relays.discard(relay)
+        self._report_idle()
+
+    def _report_idle(self) -> None:
         if self._on_idle is not None and not self.relays:
-            self._loop.call_soon(self._on_idle)
+            on_idle, self._on_idle = self._on_idle, None
+            self._loop.call_soon(on_idle)
 
     # Logging in.
 

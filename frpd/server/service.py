@@ -111,8 +111,7 @@ class Service:
             proxy.close()
         for control in self.controls.values():
             control.connection.go_away()
-        if not self.relays:
-            self._loop.call_soon(on_idle)
+        self._report_idle()
 
     def close(self) -> None:
         """Drop all clients and relays. Idempotent."""
@@ -245,8 +244,7 @@ class Service:
     def relay_ended(self, relay: Relay) -> None:
         """See Relays.relay_ended."""
         self.relays.discard(relay)
-        if self._on_idle is not None and not self.relays:
-            self._loop.call_soon(self._on_idle)
+        self._report_idle()
 
     # Inside.
 
@@ -259,6 +257,11 @@ class Service:
             first_message_seconds=self._config.login_timeout_seconds,
             keepalive_seconds=self._config.tcp_mux_keepalive_interval,
         )
+
+    def _report_idle(self) -> None:
+        if self._on_idle is not None and not self.relays:
+            on_idle, self._on_idle = self._on_idle, None
+            self._loop.call_soon(on_idle)
 
     def _heartbeat_timeout(self, connection: Connection) -> float:
         config = self._config
