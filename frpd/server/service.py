@@ -82,6 +82,7 @@ class Service:
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._listeners: list[Listener] = []
         self._on_idle: Callable[[], None] | None = None
+        self._stopping = False
         self.controls: dict[str, ControlSession] = {}
         self.proxies: dict[str, Proxy] = {}
         self.relays: set[Relay] = set()
@@ -104,6 +105,7 @@ class Service:
         Ports are free at once. Call close() afterwards.
         """
         self._on_idle = on_idle
+        self._stopping = True
         for listener in self._listeners:
             listener.close()
         self._door.close()
@@ -203,6 +205,8 @@ class Service:
     def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
         """See Registry.new_proxy; checks in frp's order."""
         name = request.proxy_name
+        if self._stopping:
+            raise ProxyError("the server is shutting down")
         build = PROXIES.get(request.proxy_type)
         if build is None:
             raise ProxyError(f"proxy [{name}] type [{request.proxy_type}] error")

@@ -1,0 +1,293 @@
+"""Service: run ids, the order of NewProxy's refusals, take-over, shutting down."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+from frpd.errors import TransportError
+from frpd.proto.message.types import (
+    EMULATED_VERSION,
+    CloseProxy,
+    NewWorkConn,
+    Ping,
+    Pong,
+    ReqWorkConn,
+    StartWorkConn,
+)
+from tests.helpers.peers import Talker
+from tests.helpers.world import World, free_port
+from tests.unit.server.house import House
+
+both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])
+
+
+@both_kinds
+def test_login_answers_version_and_a_run_id_of_sixteen_hex_digits(world: World, mux: bool) -> None:
+    house = House(world)
+    client = house.client(mux=mux)
+    assert re.fullmatch("[0-9a-f]{16}", client.run_id)
+    control = house.service.controls[client.run_id]
+    assert control.login.version == "0.51.3"
+    assert house.service._door.pending == 0
+    other = house.client(mux=mux)
+    assert other.run_id != client.run_id
+    assert EMULATED_VERSION
+
+
+def test_a_run_id_that_the_client_brings_is_kept(world: World) -> None:
+    house = House(world)
+    assert house.client(run_id="my-own-id").run_id == "my-own-id"
+
+
+@both_kinds
+def test_a_live_run_id_is_taken_over_with_ports_and_names_free(world: World, mux: bool) -> None:
+    house = House(world)
+    old = house.client(mux=mux, run_id="me")
+    port = house.proxy(old, "web")
+    spare = old.work()
+    world.settle()
+    new = house.client(mux=mux, run_id="me")
+    assert new.new_proxy("web", port).error == ""
+    old.control.until_end()
+    spare.until_end()
+    assert house.service.proxies["web"] is house.service.controls["me"].proxies["web"]
+    visitor = house.visit(port)
+    house.serve(new)
+    visitor.close()
+    new.close()
+    old.close()
+    world.until(lambda: not house.service.controls)
+
+
+def test_the_end_of_a_replaced_client_does_not_touch_its_successor(world: World) -> None:
+    house = House(world)
+    old = house.client(run_id="me")
+    new = house.client(run_id="me")
+    old.close()
+    world.settle()
+    new.control.send(Ping())
+    assert new.control.receive(Pong) == Pong()
+    assert house.service.controls["me"].login is not None
+
+
+def test_relays_of_a_replaced_client_without_mux_go_on(world: World) -> None:
+    house = House(world)
+    old = house.client(mux=False, run_id="me")
+    port = house.proxy(old)
+    visitor = house.visit(port)
+    work = house.serve(old)
+    house.client(mux=False, run_id="me")
+    visitor.write(b"on")
+    world.until(lambda: work.payload == b"on")
+
+
+@pytest.mark.parametrize("kind", ["nope", "udp2", "TCP"])
+def test_an_unknown_type_is_named_in_the_refusal(world: World, kind: str) -> None:
+    house = House(world)
+    client = house.client()
+    answer = client.new_proxy("t5", 6000, kind)
+    assert (answer.proxy_name, answer.error) == ("t5", f"proxy [t5] type [{kind}] error")
+    assert answer.remote_addr == ""
+
+
+def test_an_empty_type_means_tcp(world: World) -> None:
+    house = House(world)
+    assert house.client().new_proxy("p", free_port(), "").error == ""
+
+
+def test_a_port_outside_of_allow_ports_is_not_allowed(world: World) -> None:
+    house = House(world, allow_ports="6000-6001")
+    client = house.client()
+    for port in (5999, 6002, 70_000, -1):
+        assert client.new_proxy("p", port).error == "port not allowed"
+
+
+def test_a_port_of_another_proxy_is_already_used(world: World) -> None:
+    house = House(world)
+    port = house.proxy(house.client(), "first")
+    assert house.client().new_proxy("second", port).error == "port already used"
+
+
+def test_a_port_of_another_program_is_unavailable_and_its_holder_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(world)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert house.client().new_proxy("p", port).error == "port unavailable"
+        world.until(lambda: "is held by" in caplog.text)
+    assert f"127.0.0.1:{port}" in caplog.text
+
+
+def test_the_servers_own_port_is_unavailable(world: World) -> None:
+    house = House(world)
+    assert house.client().new_proxy("p", house.port).error == "port unavailable"
+
+
+def test_no_port_is_left_for_0_when_all_allowed_ones_are_taken(world: World) -> None:
+    port = free_port()
+    house = House(world, allow_ports=f"{port}")
+    client = house.client()
+    assert client.new_proxy("a", 0).remote_addr == f":{port}"
+    assert client.new_proxy("b", 0).error == "no available port"
+
+
+def test_a_name_in_use_is_refused_before_its_port_is_looked_at(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    house.proxy(client, "web")
+    text = "proxy name [web] is already in use"
+    assert house.client().new_proxy("web", free_port()).error == text
+    assert client.new_proxy("web", 70_000).error == text
+
+
+def test_a_client_has_no_more_ports_than_its_quota(world: World) -> None:
+    house = House(world, max_ports_per_client=2)
+    client = house.client()
+    house.proxy(client, "a")
+    house.proxy(client, "b")
+    text = "exceed the max_ports_per_client"
+    assert client.new_proxy("c", free_port()).error == text
+    assert client.new_proxy("a", free_port()).error == text  # before the name
+    assert client.new_proxy("d", 0, "nope").error == "proxy [d] type [nope] error"
+    client.control.send(CloseProxy("a"))
+    house.proxy(client, "c")
+    house.proxy(house.client(), "of another client")
+
+
+def test_a_refused_proxy_leaves_nothing_behind(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    assert client.new_proxy("p", house.port).error == "port unavailable"
+    assert house.service.proxies == {}
+    assert house.service.controls[client.run_id].proxies == {}
+    house.proxy(client, "p")
+
+
+def test_port_0_is_the_same_again_after_a_reconnect(world: World) -> None:
+    house = House(world)
+    first = house.client(run_id="me")
+    address = first.new_proxy("p", 0).remote_addr
+    assert re.fullmatch(r":\d+", address)
+    first.close()
+    world.until(lambda: not house.service.controls)
+    assert house.client(run_id="me").new_proxy("p", 0).remote_addr == address
+
+
+def test_groups_are_refused_until_they_exist(world: World) -> None:
+    house = House(world)
+    answer = house.client().new_proxy("g", free_port(), group="web")
+    assert answer.error == "proxy [g] group [web] is not supported yet"
+
+
+def test_a_port_that_cannot_be_bound_stops_listen(world: World) -> None:
+    house = House(world)
+    with pytest.raises(TransportError, match=r"listen tcp 127\.0\.0\.1:"):
+        House(world, bind_port=house.port)
+
+
+def test_shut_down_frees_every_port_at_once_and_waits_for_relays(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    port = house.proxy(client)
+    visitor = house.visit(port)
+    work = house.serve(client)
+    idle: list[str] = []
+    house.service.shut_down(lambda: idle.append("idle"))
+    for closed in (port, house.port):
+        with pytest.raises(ConnectionRefusedError):
+            house.visit(closed)
+    visitor.write(b"last words")
+    world.until(lambda: work.payload == b"last words")
+    assert idle == []
+    assert client.mux is not None
+    world.settle()
+    assert not client.mux.session.may_open  # a go-away has come
+    visitor.close()
+    work.stream.close()
+    world.until(lambda: idle)
+    house.service.close()
+    world.settle()
+    assert idle == ["idle"]
+
+
+def test_shut_down_is_idle_at_once_without_relays(world: World) -> None:
+    house = House(world)
+    house.client()
+    idle: list[str] = []
+    house.service.shut_down(lambda: idle.append("idle"))
+    assert idle == []
+    world.settle()
+    assert idle == ["idle"]
+
+
+def test_idle_is_reported_once_even_if_a_late_visitor_still_gets_its_relay(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    port = house.proxy(client)
+    visitor = house.visit(port)
+    client.control.receive(ReqWorkConn)
+    work = Talker(world, client.new_stream())
+    world.settle()
+    idle: list[str] = []
+    house.service.shut_down(lambda: idle.append("idle"))
+    world.until(lambda: idle)
+    work.send(NewWorkConn(run_id=client.run_id))
+    work.receive(StartWorkConn)
+    assert house.service.relays
+    visitor.close()
+    world.until(lambda: work.stream.end)
+    work.stream.close()
+    world.until(lambda: not house.service.relays)
+    world.settle()
+    assert idle == ["idle"]
+
+
+def test_while_shutting_down_no_proxy_is_registered(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    house.service.shut_down(lambda: None)
+    port = free_port()
+    assert client.new_proxy("late", port).error == "the server is shutting down"
+    with pytest.raises(ConnectionRefusedError):
+        house.visit(port)
+
+
+@both_kinds
+def test_close_drops_everything(world: World, mux: bool) -> None:
+    house = House(world)
+    client = house.client(mux=mux)
+    port = house.proxy(client)
+    visitor = house.visit(port)
+    work = house.serve(client)
+    waiting = house.visit(port)
+    silent = house.connect()
+    house.service.close()
+    house.service.close()
+    for wire in (visitor, waiting, silent, client.wire):
+        world.until(lambda wire=wire: wire.end)  # type: ignore[misc]
+        wire.close()
+    if not mux:
+        work.stream.close()
+    world.until(lambda: world.loop.watch_count == 0)
+    world.advance(30)
+    assert world.loop.timer_count == 0
+    assert not any((house.service.controls, house.service.proxies, house.service.relays))
+
+
+def test_start_work_conn_names_visitor_and_port(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    port = house.proxy(client, "user.web")
+    visitor = house.visit(port)
+    start = client.work().receive(StartWorkConn)
+    assert start == StartWorkConn(
+        proxy_name="user.web",
+        src_addr="127.0.0.1",
+        src_port=visitor.address[1],
+        dst_addr="127.0.0.1",
+        dst_port=port,
+    )
