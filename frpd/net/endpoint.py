@@ -10,6 +10,8 @@ import enum
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+from frpd.net.pipes import Pipe, PipePool
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Callback: TypeAlias = Callable[[], None]
 
@@ -19,6 +21,10 @@ class Outcome(enum.Enum):
 
     EMPTY = "empty"
     """Nothing now; wait for on_readable."""
+    FULL = "full"
+    """The pipe that the bytes would go into may be full; drain it first."""
+    COPY = "copy"
+    """The next bytes cannot go through a pipe; use read()."""
     EOF = "eof"
     """The peer ended its direction cleanly; nothing will come any more."""
 
@@ -77,3 +83,39 @@ class Endpoint(Protocol):
 
     def describe(self) -> str:
         """Return a short name for logs, such as ``127.0.0.1:5022``."""
+
+    # Payload that never enters this process. Only if ``splices``.
+
+    @property
+    def splices(self) -> bool:
+        """Whether payload may pass through pipes; False where bytes change."""
+
+    def splice_with(self, pool: PipePool | None) -> None:
+        """Say that read_pipe() will be used, with pipes of this pool; None ends it."""
+
+    def read_pipe(self, limit: int) -> Pipe | Outcome:
+        """Return a pipe with bytes to move on, at most about ``limit`` new ones.
+
+        The pipe stays the endpoint's. Report with pipe_moved() what was moved
+        on; the next call gives the same pipe as long as anything is in it.
+
+        Returns:
+            The pipe; or EMPTY, EOF; FULL, when nothing new fits in before the
+            pipe has drained; COPY, when the next bytes have to be read().
+
+        Raises:
+            ConnectionLost: the connection was reset.
+        """
+
+    def pipe_moved(self, nbytes: int) -> None:
+        """Bytes of the pipe were taken by the sink."""
+
+    def write_pipe(self, pipe: Pipe, limit: int) -> int:
+        """Take up to ``limit`` bytes of a pipe that nobody has promised yet.
+
+        They have left the pipe, or are promised and leave it later; 0 means
+        blocked: wait for on_writable.
+
+        Raises:
+            ConnectionLost: as write().
+        """

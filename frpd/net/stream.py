@@ -14,8 +14,10 @@ from typing import cast
 
 from frpd.errors import ConnectionLost
 from frpd.log import get_logger
+from frpd.net import splice
 from frpd.net.address import SockAddr, format_address
 from frpd.net.endpoint import Buffer, Callback, Outcome
+from frpd.net.pipes import Pipe, PipePool
 from frpd.selector_loop import SelectorLoop
 
 _log = get_logger("frpd.net.stream")
@@ -39,6 +41,8 @@ class SocketStream:
         "_lost",
         "_on_readable",
         "_on_writable",
+        "_pipe",
+        "_pool",
         "_pushed_back",
         "_sock",
         "_watch",
@@ -55,6 +59,8 @@ class SocketStream:
         self._pushed_back = b""
         self._announced = False  # a call about them is on its way
         self._lost = ""  # what a write has found out
+        self._pipe: Pipe | None = None  # only while it holds bytes
+        self._pool: PipePool | None = None  # where it came from
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         self._closed = False
@@ -116,6 +122,15 @@ class SocketStream:
                 self._lost = _reason(error)
             raise ConnectionLost(_reason(error)) from error
 
+    def write_more(self, data: Buffer) -> int:
+        """Write what more follows at once: a partial segment may wait for it."""
+        try:
+            return self._sock.send(data, socket.MSG_MORE)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            raise ConnectionLost(_reason(error)) from error
+
     def room(self) -> int:
         """Return the size of the scratch buffer: the kernel does not say."""
         return len(self._loop.scratch)
@@ -143,6 +158,7 @@ class SocketStream:
         self._watch.close()
         self._on_readable = self._on_writable = None
         self._sock.close()
+        self._return_pipe()
 
     def abort(self) -> None:
         """Close with RST."""
@@ -151,6 +167,63 @@ class SocketStream:
         with contextlib.suppress(OSError):  # not a TCP socket
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.close()
+
+    # Payload that never enters this process.
+
+    @property
+    def splices(self) -> bool:
+        """Sockets always do."""
+        return True
+
+    def splice_with(self, pool: PipePool | None) -> None:
+        """See Endpoint.splice_with."""
+        if pool is None:
+            self._return_pipe()
+        self._pool = pool
+
+    def read_pipe(self, limit: int) -> Pipe | Outcome:
+        """See Endpoint.read_pipe."""
+        pipe = self._pipe
+        if self._pushed_back or self._pool is None:
+            return Outcome.COPY
+        if pipe is None:
+            pipe = self._pool.acquire()
+            if pipe is None:
+                return Outcome.COPY
+            self._pipe = pipe
+        outcome = self.fill_pipe(pipe, limit)
+        if isinstance(outcome, Outcome):
+            if not pipe.held:
+                self._return_pipe()
+            return outcome
+        return pipe
+
+    def pipe_moved(self, nbytes: int) -> None:
+        """See Endpoint.pipe_moved; an empty pipe goes back to the pool."""
+        pipe = self._pipe
+        if pipe is not None and not pipe.held:
+            self._return_pipe()
+
+    def write_pipe(self, pipe: Pipe, limit: int) -> int:
+        """See Endpoint.write_pipe."""
+        return self.drain_pipe(pipe, limit)
+
+    def fill_pipe(self, pipe: Pipe, limit: int) -> int | Outcome:
+        """Move bytes from the socket into a pipe; see splice.fill."""
+        if self._closed:
+            raise ConnectionLost("closed here")
+        return splice.fill(self._sock.fileno(), pipe, limit)
+
+    def drain_pipe(self, pipe: Pipe, limit: int, *, more: bool = False) -> int:
+        """Move bytes out of a pipe into the socket; see splice.drain."""
+        if self._closed:
+            raise ConnectionLost("closed here")
+        return splice.drain(pipe, self._sock.fileno(), limit, more=more)
+
+    def _return_pipe(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.give_back()
 
     def _announce_pushed_back(self) -> None:
         if self._on_readable is not None and not self._announced:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from frpd.errors import ConnectionLost, RemoteProtocolError
+from frpd.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
 from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
+from frpd.net.pipes import Pipe, PipePool
 from frpd.proto.wrappers import StreamCodec
 
 # Compression may expand what was read by a factor of about 20; reading in
@@ -109,6 +110,27 @@ class TransformEndpoint:
     def abort(self) -> None:
         """See Endpoint.abort."""
         self._inner.abort()
+
+    # Bytes change here, so none can pass through a pipe.
+
+    @property
+    def splices(self) -> bool:
+        """Never."""
+        return False
+
+    def splice_with(self, pool: PipePool | None) -> None:
+        """There is nothing to splice."""
+
+    def read_pipe(self, limit: int) -> Pipe | Outcome:
+        """Ask for read()."""
+        return Outcome.COPY
+
+    def pipe_moved(self, nbytes: int) -> None:
+        """There is no pipe."""
+
+    def write_pipe(self, pipe: Pipe, limit: int) -> int:
+        """Not for us; nobody asks who has read ``splices``."""
+        raise LocalProtocolError("a transforming endpoint cannot splice")
 
     def _decode(self, raw: Buffer) -> Buffer:
         try:
