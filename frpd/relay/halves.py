@@ -15,6 +15,11 @@ from frpd.net.endpoint import Buffer, Endpoint, Outcome
 READ_LIMIT = 128 * 1024  # per turn; larger reads gained nothing on loopback
 
 
+# So much at once, so often in a row, makes a direction bulky.
+FULL_BYTES = 64 * 1024
+FULL_READS = 2
+
+
 class RelayCore(Protocol):
     """What a half reports to."""
 
@@ -23,6 +28,12 @@ class RelayCore(Protocol):
 
     def half_ended(self, half: CopyHalf) -> None:
         """The source has ended and the sink has everything."""
+
+    def bulky(self, half: CopyHalf) -> None:
+        """The direction carries bulk: another half may serve it better."""
+
+    def not_bulky(self, half: CopyHalf) -> None:
+        """The direction carries little at a time: copying serves it better."""
 
     def source_lost(self, half: CopyHalf, reason: str) -> None:
         """Reading raised ConnectionLost."""
@@ -44,23 +55,25 @@ class CopyHalf:
 
     __slots__ = (
         "_discarding",
+        "_fulls",
         "_pending",
         "_relay",
-        "_sink",
-        "_source",
         "blocked",
         "moved",
         "over",
         "reading",
+        "sink",
+        "source",
         "stopped",
     )
 
     def __init__(self, relay: RelayCore, source: Endpoint, sink: Endpoint) -> None:
         self._relay = relay
-        self._source = source
-        self._sink = sink
+        self.source = source
+        self.sink = sink
         self._pending = b""
         self._discarding = False
+        self._fulls = 0  # reads in a row that brought much
         self.reading = True
         self.blocked = False
         self.over = False
@@ -83,12 +96,12 @@ class CopyHalf:
 
     def on_readable(self) -> None:
         """The source has bytes, or has ended."""
-        room = READ_LIMIT if self._discarding else self._sink.room()
+        room = READ_LIMIT if self._discarding else self.sink.room()
         if room <= 0:
             self._block()
             return
         try:
-            data = self._source.read(room if room < READ_LIMIT else READ_LIMIT)
+            data = self.source.read(room if room < READ_LIMIT else READ_LIMIT)
         except ConnectionLost as error:
             self._relay.source_lost(self, str(error))
             return
@@ -112,7 +125,7 @@ class CopyHalf:
 
     def _pass_on(self, data: Buffer) -> None:
         try:
-            taken = self._sink.write(data)
+            taken = self.sink.write(data)
         except ConnectionLost as error:
             self._relay.sink_lost(self, str(error))
             return
@@ -120,6 +133,15 @@ class CopyHalf:
         if taken < len(data):
             self._pending = bytes(memoryview(data)[taken:])
             self._block()
+        else:
+            self._weigh(taken)
+
+    def _weigh(self, nbytes: int) -> None:
+        """Judge by what one turn brought whether this is the right half."""
+        self._fulls = self._fulls + 1 if nbytes >= FULL_BYTES else 0
+        if self._fulls >= FULL_READS:
+            self._fulls = 0
+            self._relay.bulky(self)
 
     def _block(self) -> None:
         if not self.blocked:
@@ -131,5 +153,5 @@ class CopyHalf:
         self.over = True
         self.reading = self.blocked = False
         if not self._discarding:
-            self._sink.shutdown_write()
+            self.sink.shutdown_write()
         self._relay.half_ended(self)

@@ -26,7 +26,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from frpd.net.endpoint import Endpoint
+from frpd.net.pipes import PipePool
 from frpd.relay.halves import CopyHalf
+from frpd.relay.splice_half import SpliceHalf
 from frpd.selector_loop import SelectorLoop, Timer
 
 # How long we listen to a side that nobody reads any more, so that closing it
@@ -61,10 +63,22 @@ class Relay:
         b: usually the work connection.
         b_half_closes: False when an end of stream from ``b`` means that b's
             owner has closed both directions (a Go peer).
+        pipes: for directions that carry bulk; None to copy everything.
         on_done: called once, after both endpoints were closed or aborted.
     """
 
-    __slots__ = ("_a", "_ab", "_b", "_b_half_closes", "_ba", "_lost", "_on_done", "_timer", "loop")
+    __slots__ = (
+        "_a",
+        "_ab",
+        "_b",
+        "_b_half_closes",
+        "_ba",
+        "_lost",
+        "_on_done",
+        "_pipes",
+        "_timer",
+        "loop",
+    )
 
     def __init__(
         self,
@@ -73,17 +87,19 @@ class Relay:
         b: Endpoint,
         *,
         b_half_closes: bool,
+        pipes: PipePool | None = None,
         on_done: Callable[[RelayResult], None],
     ) -> None:
         self.loop = loop
+        self._pipes = pipes
         self._a = a
         self._b = b
         self._b_half_closes = b_half_closes
         self._on_done: Callable[[RelayResult], None] | None = on_done
         self._timer: Timer | None = None
         self._lost = ""
-        self._ab = CopyHalf(self, a, b)
-        self._ba = CopyHalf(self, b, a)
+        self._ab: CopyHalf = CopyHalf(self, a, b)
+        self._ba: CopyHalf = CopyHalf(self, b, a)
         a.on_failure = b.on_failure = self._callback_failed
         self.update()
 
@@ -113,6 +129,27 @@ class Relay:
         self._b.watch(
             ba.on_readable if ba.reading else None, ab.on_writable if ab.blocked else None
         )
+
+    def bulky(self, half: CopyHalf) -> None:
+        """Splice a direction from here on, if both its ends can."""
+        if self._pipes is None or not (half.source.splices and half.sink.splices):
+            return
+        half.source.splice_with(self._pipes)
+        self._replace(half, SpliceHalf(self, half.source, half.sink, half.moved))
+
+    def not_bulky(self, half: CopyHalf) -> None:
+        """Copy a direction from here on."""
+        half.source.splice_with(None)
+        copy = CopyHalf(self, half.source, half.sink)
+        copy.moved = half.moved
+        self._replace(half, copy)
+
+    def _replace(self, half: CopyHalf, other: CopyHalf) -> None:
+        if half is self._ab:
+            self._ab = other
+        else:
+            self._ba = other
+        self.update()
 
     def half_ended(self, half: CopyHalf) -> None:
         """A direction is over: its source ended and its sink has everything."""
