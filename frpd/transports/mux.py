@@ -18,6 +18,8 @@ from typing import TypeAlias
 from frpd.errors import ConnectionLost, LimitError, RemoteProtocolError, TransportError
 from frpd.log import get_logger
 from frpd.net.endpoint import Callback, Endpoint, Outcome
+from frpd.net.pipes import Pipe
+from frpd.net.stream import SocketStream
 from frpd.proto.yamux.events import (
     Data,
     GoAwayReceived,
@@ -28,6 +30,7 @@ from frpd.proto.yamux.events import (
     WindowOpened,
     YamuxEvent,
 )
+from frpd.proto.yamux.payload import PayloadDue
 from frpd.proto.yamux.session import YamuxSession
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.mux_stream import MuxStream
@@ -35,6 +38,10 @@ from frpd.transports.mux_stream import MuxStream
 READ_BYTES = 256 * 1024
 # Above this many queued bytes we do not wait for the end of the turn.
 FLUSH_EARLY_BYTES = 64 * 1024
+# Below this the two more system calls cost more than the copy saves (docs/performance.md).
+MIN_RUN_BYTES = 32 * 1024
+# Then other connections have their turn.
+EXACT_BYTES_PER_TURN = 1024 * 1024
 # How long close() waits for a peer that does not read.
 CLOSE_SECONDS = 10.0
 
@@ -62,12 +69,14 @@ class MuxLink:
         "_close_timer",
         "_closed",
         "_closing",
+        "_exact",
         "_flush_planned",
         "_loop",
         "_on_closed",
         "_on_stream",
         "_streams",
         "_timer",
+        "_trunk",
         "_trunk_blocked",
         "_waiting_opens",
         "session",
@@ -85,6 +94,8 @@ class MuxLink:
         self.session = session
         self._loop = loop
         self._carrier = carrier
+        self._trunk = carrier if isinstance(carrier, SocketStream) else None
+        self._exact = False  # reading headers alone, so that payload can be spliced
         self._on_stream = on_stream
         self._on_closed: Callable[[str], None] | None = on_closed
         self._streams: dict[int, MuxStream] = {}
@@ -103,6 +114,11 @@ class MuxLink:
     def describe(self) -> str:
         """Return the peer's address."""
         return self._carrier.describe()
+
+    @property
+    def splices(self) -> bool:
+        """Whether payload may pass through pipes: the connection is a plain socket."""
+        return self._trunk is not None
 
     @property
     def stream_count(self) -> int:
@@ -194,7 +210,7 @@ class MuxLink:
                 self._set_trunk_blocked(False)
                 break
             try:
-                taken = self._carrier.write(segment)
+                taken = self._send(segment)
             except ConnectionLost as error:
                 self._busy = False
                 self._shut(str(error), clean=False)
@@ -202,9 +218,35 @@ class MuxLink:
             if not taken:
                 self._set_trunk_blocked(True)
                 break
-            session.segment_sent(taken)
         self._deliver(session.take_events())
         self._busy = False
+
+    def _send(self, segment: memoryview | PayloadDue) -> int:
+        """Write a part of one segment and report it; 0 = the trunk is full."""
+        session, trunk = self.session, self._trunk
+        if isinstance(segment, PayloadDue):
+            return self._pay(segment)
+        if trunk is not None and session.more_follows:
+            taken = trunk.write_more(segment)
+        else:
+            taken = self._carrier.write(segment)
+        if taken:
+            session.segment_sent(taken)
+        return taken
+
+    def _pay(self, due: PayloadDue) -> int:
+        """Splice promised payload from its pipe; it is in there, by the rule of escrow."""
+        pipe, trunk = due.source, self._trunk
+        assert isinstance(pipe, Pipe)
+        assert trunk is not None
+        taken = trunk.drain_pipe(pipe, due.remaining, more=self.session.more_follows)
+        if taken:
+            self.session.segment_sent(taken)
+            pipe.settle(taken)
+            stream = self._streams.get(due.stream_id)
+            if stream is not None:
+                stream.serve_writer()
+        return taken
 
     def _set_trunk_blocked(self, blocked: bool) -> None:
         if blocked != self._trunk_blocked:
@@ -219,21 +261,80 @@ class MuxLink:
     # Input.
 
     def _trunk_readable(self) -> None:
+        self._busy = True
         try:
-            data = self._carrier.read(READ_BYTES)
-            if isinstance(data, Outcome):
-                if data is Outcome.EOF:
-                    self._shut("closed by the peer", clean=True)
-                return
-            self.session.receive_data(data, self._loop.now())
+            if self._exact:
+                self._read_exactly()
+            else:
+                self._read_bulk()
         except (ConnectionLost, RemoteProtocolError) as error:
             self._deliver(self.session.take_events())
+            self._busy = False
             self._shut(str(error), clean=False)
             return
-        self._busy = True
-        self._deliver(self.session.take_events())
         self._busy = False
         self.plan_flush()
+
+    def _read_bulk(self) -> None:
+        """Read as much as there is: right for small frames."""
+        if self._receive(READ_BYTES):
+            self._exact = self._spliceable(MIN_RUN_BYTES) is not None
+
+    def _read_exactly(self) -> None:
+        """Read no payload that could be spliced: right while frames are large."""
+        budget = EXACT_BYTES_PER_TURN
+        while budget > 0 and not self._closed:
+            found = self._spliceable(1)
+            if found is not None:
+                moved = self._splice_run(*found)
+                if not moved:
+                    return
+                budget -= moved
+            elif not self._receive(self.session.bytes_wanted()):
+                return
+            elif self._spliceable(MIN_RUN_BYTES) is None:
+                self._exact = False
+                return
+
+    def _receive(self, limit: int) -> bool:
+        """Read up to ``limit`` bytes and deliver what they mean; False if there was nothing."""
+        data = self._carrier.read(limit)
+        if isinstance(data, Outcome):
+            if data is Outcome.EOF:
+                self._shut("closed by the peer", clean=True)
+            return False
+        self.session.receive_data(data, self._loop.now())
+        self._deliver(self.session.take_events())
+        return not self._closed
+
+    def _spliceable(self, at_least: int) -> tuple[MuxStream, int] | None:
+        """Return whose payload comes next, and how much, if it may be spliced."""
+        run = self.session.payload_run() if self._trunk is not None else None
+        if run is None or run.remaining < at_least:
+            return None
+        stream = self._streams.get(run.stream_id)
+        return None if stream is None or not stream.takes_pipe else (stream, run.remaining)
+
+    def _splice_run(self, stream: MuxStream, remaining: int) -> int:
+        """Move payload of one run into its stream's pipe; return how much.
+
+        A full pipe never stops the trunk: what does not fit is read into the
+        stream's memory, which its window bounds.
+        """
+        assert self._trunk is not None
+        pipe = stream.pipe_for_payload()
+        outcome = Outcome.FULL if pipe is None else self._trunk.fill_pipe(pipe, remaining)
+        if isinstance(outcome, Outcome):
+            stream.pipe_moved(0)  # an unused pipe goes back
+            if outcome is Outcome.EOF:
+                self._shut("closed by the peer", clean=True)
+            elif outcome is Outcome.FULL:
+                self._receive(remaining)
+            return 0
+        self.session.payload_moved(outcome, self._loop.now())
+        stream.serve_reader()
+        self._deliver(self.session.take_events())
+        return outcome
 
     def _deliver(self, events: list[YamuxEvent]) -> None:
         """Hand events out; each stream's reader is called once per batch."""
@@ -260,8 +361,10 @@ class MuxLink:
                 return
             if isinstance(event, WindowOpened):
                 known.serve_writer()
+            elif isinstance(event, StreamReset):
+                known.was_reset(event.withdrawn)
             else:
-                known.ended(reset=isinstance(event, StreamReset))
+                known.ended()
         elif isinstance(event, OpensResumed):
             self._resume_opens()
         elif isinstance(event, GoAwayReceived):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from frpd.errors import ConnectionLost
 from frpd.log import get_logger
 from frpd.net.endpoint import Buffer, Callback, Outcome
+from frpd.net.pipes import Pipe, PipePool
 
 if TYPE_CHECKING:  # the link makes its streams, so it imports us
     from frpd.transports.mux import MuxLink
@@ -27,11 +28,14 @@ class MuxStream:
         "_credited",
         "_dead",
         "_ended",
+        "_in_pipe",
         "_link",
         "_local_over",
         "_lost",
         "_on_readable",
         "_on_writable",
+        "_out_pipe",
+        "_pool",
         "_scheduled",
         "on_failure",
         "stream_id",
@@ -50,6 +54,9 @@ class MuxStream:
         self._lost = ""  # reset, or the link is gone: why
         self._local_over = False  # we ended our direction
         self._dead = False  # closed or aborted here
+        self._pool: PipePool | None = None  # set while our reader splices
+        self._in_pipe: Pipe | None = None  # bytes that came before those in chunks
+        self._out_pipe: Pipe | None = None  # the last one that we promised bytes of
 
     def describe(self) -> str:
         """Return the link's peer and the stream's number."""
@@ -57,6 +64,10 @@ class MuxStream:
 
     def read(self, limit: int) -> Buffer | Outcome:
         """See Endpoint.read; reading gives the peer its credit back."""
+        if self._in_pipe is not None:
+            spilled = self._in_pipe.read(limit)
+            self.pipe_moved(len(spilled))
+            return spilled
         chunks = self._chunks
         if chunks:
             data = self._take(chunks, limit)
@@ -96,7 +107,7 @@ class MuxStream:
         """See Endpoint.watch."""
         self._on_readable = on_readable
         self._on_writable = on_writable
-        if on_readable is not None and (self._chunks or self._ended or self._lost):
+        if on_readable is not None and self._has_news():
             self._schedule()
         if on_writable is not None:
             self._schedule()
@@ -120,12 +131,65 @@ class MuxStream:
         if self._dead:
             return
         if not self._lost:
-            self._link.session.reset_stream(self.stream_id)
+            self._withdraw(self._link.session.reset_stream(self.stream_id))
             self._link.plan_flush()
             self._lost = "reset here"
         self._drop()
 
+    # Payload that never enters this process.
+
+    @property
+    def splices(self) -> bool:
+        """Whether the link's connection is a plain socket."""
+        return self._link.splices
+
+    def splice_with(self, pool: PipePool | None) -> None:
+        """See Endpoint.splice_with."""
+        self._pool = pool
+
+    def read_pipe(self, limit: int) -> Pipe | Outcome:
+        """See Endpoint.read_pipe: what the link has put into our pipe."""
+        if self._in_pipe is not None:
+            return self._in_pipe
+        if self._chunks:
+            return Outcome.COPY
+        if self._ended:
+            return Outcome.EOF
+        if self._lost:
+            raise ConnectionLost(self._lost)
+        return Outcome.EMPTY
+
+    def pipe_moved(self, nbytes: int) -> None:
+        """See Endpoint.pipe_moved; gives the peer its credit back."""
+        if nbytes:
+            self._credit(nbytes)
+        if self._in_pipe is not None and not self._in_pipe.held:
+            self._in_pipe.give_back()
+            self._in_pipe = None
+
+    def write_pipe(self, pipe: Pipe, limit: int) -> int:
+        """See Endpoint.write_pipe: promises bytes, which the link pays in their turn."""
+        if self._lost or self._local_over:
+            raise ConnectionLost(self._lost or "stream is closed")
+        promised = self._link.session.reserve_payload(self.stream_id, limit, pipe)
+        if promised:
+            pipe.promised += promised
+            self._out_pipe = pipe
+            self._link.plan_flush()
+        return promised
+
     # For MuxLink.
+
+    @property
+    def takes_pipe(self) -> bool:
+        """Whether payload may go into a pipe now: our reader splices, and nothing was spilled."""
+        return self._pool is not None and not self._chunks
+
+    def pipe_for_payload(self) -> Pipe | None:
+        """Return the pipe to put payload into at once; None if there is none to be had."""
+        if self._in_pipe is None and self._pool is not None:
+            self._in_pipe = self._pool.acquire()
+        return self._in_pipe
 
     def feed(self, payload: Buffer) -> bool:
         """Take a borrowed view; return True when it is the first of this batch."""
@@ -151,14 +215,18 @@ class MuxStream:
         if self._on_writable is not None:
             self._run(self._on_writable)
 
-    def ended(self, *, reset: bool) -> None:
-        """The peer sent FIN or RST; buffered bytes stay readable."""
-        self._ended = not reset
-        if reset:
-            self._lost = "connection reset by peer"
+    def ended(self) -> None:
+        """The peer sent FIN; buffered bytes stay readable."""
+        self._ended = True
+        if self._local_over:
             self._link.forget(self.stream_id)
-        elif self._local_over:
-            self._link.forget(self.stream_id)
+        self._schedule()
+
+    def was_reset(self, withdrawn: int) -> None:
+        """The peer sent RST; buffered bytes stay readable."""
+        self._lost = "connection reset by peer"
+        self._withdraw(withdrawn)
+        self._link.forget(self.stream_id)
         self._schedule()
 
     def link_lost(self, reason: str) -> None:
@@ -187,9 +255,22 @@ class MuxStream:
         self._dead = True
         self._on_readable = self._on_writable = None
         chunks, self._chunks = self._chunks, None
-        if chunks:
-            self._credit(sum(map(len, chunks)))
+        unread = sum(map(len, chunks)) if chunks else 0
+        if self._in_pipe is not None:
+            unread += self._in_pipe.held
+            self._in_pipe.give_back()
+            self._in_pipe = None
+        if unread:
+            self._credit(unread)
         self._link.forget(self.stream_id)
+
+    def _has_news(self) -> bool:
+        return bool(self._chunks or self._in_pipe or self._ended or self._lost)
+
+    def _withdraw(self, nbytes: int) -> None:
+        """Promised bytes that need not be paid any more."""
+        if nbytes and self._out_pipe is not None:
+            self._out_pipe.settle(nbytes)
 
     def _credit(self, nbytes: int) -> None:
         """Give the peer credit for bytes read, but not twice for those put back."""
@@ -206,10 +287,9 @@ class MuxStream:
 
     def _wake(self) -> None:
         self._scheduled = False
-        readable = self._chunks or self._ended or self._lost
-        if readable and self._on_readable is not None:
+        if self._on_readable is not None and self._has_news():
             self._run(self._on_readable)
-            if self._chunks or self._ended or self._lost:
+            if self._has_news():
                 self._schedule()  # an end may wait behind what was read just now
         if self._on_writable is not None and self.room() > 0:
             self._run(self._on_writable)
