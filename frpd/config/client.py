@@ -40,6 +40,9 @@ class ClientConfig:
     log_level: str = "info"
     log_max_days: int = 3
     disable_log_color: bool = False
+    native: str = "auto"
+    splice_pipe_bytes: int = 1048576
+    splice_budget_bytes: int = 33554432
     shutdown_drain_seconds: float = 0.4
     authentication_method: str = "token"
     authenticate_heartbeats: bool = False

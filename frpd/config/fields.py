@@ -36,6 +36,17 @@ _LOG: Rows = (
     Field("disable_log_color", BOOL, False, "0.29", "Log to the console without colours."),
 )
 
+_OWN: Rows = (
+    Field("native", STR, "auto", OWN,
+          "Whether two frpd ends speak their better protocol: auto, off, or require, which"
+          " refuses every other peer.", choices=("auto", "off", "require")),
+    Field("splice_pipe_bytes", INT, 1048576, OWN,
+          "Size of the pipes that bulk payload passes through inside the kernel.",
+          low=65536, high=1048576),
+    Field("splice_budget_bytes", INT, 33554432, OWN,
+          "Memory for all such pipes together; 0 copies everything.", low=0),
+)
+
 _QUIC: Rows = (
     Field("quic_keepalive_period", INT, 10, "0.46", "Seconds between QUIC keep-alives.",
           state=PLANNED, low=0),
@@ -100,6 +111,7 @@ SERVER: Rows = (
     Field("max_pending_per_source", INT, 256, OWN,
           "How many connections of one address may be waiting for their login.",
           low=1, high=1_000_000),
+    *_OWN,
     Field("shutdown_drain_seconds", FLOAT, 0.4, OWN,
           "On SIGTERM, how long visitors' connections may go on before they are cut.",
           low=0, high=86400),
@@ -216,6 +228,7 @@ CLIENT: Rows = (
     Field("heartbeat_timeout", INT, 90, SEED,
           "Reconnect when no pong came for this many seconds; not below heartbeat_interval."),
     *_LOG,
+    *_OWN,
     Field("shutdown_drain_seconds", FLOAT, 0.4, OWN,
           "On SIGTERM, how long visitors' connections may go on before they are cut.",
           low=0, high=86400),

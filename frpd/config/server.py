@@ -53,6 +53,9 @@ class ServerConfig:
     login_timeout_seconds: float = 10.0
     max_pending_connections: int = 1024
     max_pending_per_source: int = 256
+    native: str = "auto"
+    splice_pipe_bytes: int = 1048576
+    splice_budget_bytes: int = 33554432
     shutdown_drain_seconds: float = 0.4
     kcp_bind_port: int = 0
     quic_bind_port: int = 0
