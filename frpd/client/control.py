@@ -11,6 +11,7 @@ from frpd.errors import FrpError, TransportError
 from frpd.log import PrefixLogger
 from frpd.net.endpoint import Endpoint
 from frpd.proto.message.types import (
+    CloseProxy,
     Message,
     NewProxyResp,
     NewWorkConn,
@@ -80,6 +81,12 @@ class ControlSession:
         self._table.register(self._stream.send, self._loop.now())
         self._arm_ping()
         self._arm_retry()
+
+    def withdraw(self) -> None:
+        """Have the server take no more visitors; those connected stay."""
+        for name in self._table.entries:
+            if self._table.running(name) is not None:
+                self._stream.send(CloseProxy(proxy_name=name))
 
     def close(self) -> None:
         """End the session without a word to on_lost. Idempotent."""

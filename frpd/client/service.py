@@ -20,6 +20,7 @@ from frpd.errors import FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
+from frpd.net.pipes import PipePool
 from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
@@ -31,6 +32,8 @@ from frpd.transports.base import DirectLink, MuxedLink, ServerLink, Transport
 from frpd.transports.messages import MessageStream
 
 LOGIN_ANSWER_SECONDS = 10.0
+# A session that lasted this long was a real one; after it we come back at once.
+STABLE_SECONDS = 5.0
 
 # Go's names for what uname calls otherwise.
 GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
@@ -77,6 +80,7 @@ class Service:
             new_work_conns=common.authenticate_new_work_conns,
         )
         self._cipher_key = derive_key(common.token.reveal())
+        self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
         self._backoff = Backoff(entropy)
         self._link: ServerLink | None = None
         self._login: LoginAttempt | None = None
@@ -85,6 +89,7 @@ class Service:
         self._features: frozenset[str] = frozenset()
         self._run_id = ""
         self._entered_once = False
+        self._entered_at = 0.0
         self._on_idle: Callable[[], None] | None = None
         self._closed = False
         self.relays: set[Relay] = set()
@@ -95,8 +100,10 @@ class Service:
         self._try_login()
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
-        """Call ``on_idle`` once no relay runs; then close()."""
+        """Take no more visitors; call ``on_idle`` once no relay runs. Then close()."""
         self._on_idle = on_idle
+        if self._control is not None:
+            self._control.withdraw()
         self._report_idle()
 
     def close(self) -> None:
@@ -110,6 +117,7 @@ class Service:
             self._control.close()
         for relay in list(self.relays):
             relay.abort("the client stops")
+        self._pipes.close()
 
     # Relays.
 
@@ -172,6 +180,7 @@ class Service:
         assert self._link is not None
         self._backoff.succeeded()
         self._entered_once = True
+        self._entered_at = self._loop.now()
         self._run_id = answer.run_id
         self._features = native.read_answer(answer.frpd, native.FEATURES)
         stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
@@ -217,9 +226,13 @@ class Service:
 
     def _session_lost(self, reason: str) -> None:
         self._control = None
-        if not self._closed:
-            _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
-            self._retry = self._loop.call_later(0.0, self._try_login)
+        if self._closed:
+            return
+        _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
+        # At once, unless the server lets us in only to drop us again.
+        lasted = self._loop.now() - self._entered_at
+        pause = 0.0 if lasted >= STABLE_SECONDS else self._backoff.unreachable()
+        self._retry = self._loop.call_later(pause, self._try_login)
 
     def _drop_attempt(self) -> None:
         if self._login is not None:
@@ -238,6 +251,7 @@ class Service:
                 relays=self,
                 log=_log.prefixed(config.section),
                 cipher_key=self._cipher_key,
+                pipes=self._pipes,
                 server_half_closes=lambda: native.HALF_CLOSE in self._features,
             )
 

@@ -13,6 +13,7 @@ from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
+from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
 from frpd.proto.ciphers import IV_BYTES
@@ -55,6 +56,8 @@ class ProxyContext:
     log: PrefixLogger
     cipher_key: bytes
     server_half_closes: Callable[[], bool]
+    pipes: PipePool | None = None
+    """For relays that carry bulk; None to copy everything."""
 
 
 class GeneralProxy:
@@ -126,6 +129,7 @@ class LocalVisit:
             local,
             self._work,
             b_half_closes=self._context.server_half_closes(),
+            pipes=self._context.pipes,
             on_done=self._done,
         )
         self._context.relays.relay_started(self._relay)
