@@ -18,6 +18,7 @@ from frpd.log import get_logger
 from frpd.net.address import format_address
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import Listener, bind_tcp
+from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
 from frpd.net.stream import SocketStream
 from frpd.proto import native
@@ -80,6 +81,7 @@ class Service:
             max_pending_per_source=config.max_pending_per_source,
         )
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._listeners: list[Listener] = []
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
@@ -125,6 +127,7 @@ class Service:
             relay.abort("the server stops")
         for control in list(self.controls.values()):
             control.close("the server stops")
+        self._pipes.close()
 
     # Identities: what a connection's first message is worth.
 
@@ -218,7 +221,7 @@ class Service:
             raise ProxyError("exceed the max_ports_per_client")
         if name in self.proxies:
             raise ProxyError(f"proxy name [{name}] is already in use")
-        proxy = self.proxies[name] = build(self._proxy_context(control), request)
+        proxy = self.proxies[name] = build(self._proxy_context(control, name), request)
         return proxy
 
     def proxy_closed(self, proxy: Proxy) -> None:
@@ -273,17 +276,18 @@ class Service:
             return 0.0  # yamux has its own; newer clients send no pings there
         return float(config.heartbeat_timeout)
 
-    def _proxy_context(self, control: ControlSession) -> ProxyContext:
+    def _proxy_context(self, control: ControlSession, name: str) -> ProxyContext:
         return ProxyContext(
             loop=self._loop,
             entropy=self._entropy,
-            log=control.log,
+            log=control.log.prefixed(name),
             work_conns=control.work_conns,
             relays=self,
             tcp_ports=self._tcp_ports,
             bind_addr=self._config.proxy_bind_addr,
             explain_taken_port=self._explain_taken_port,
             cipher_key=self._cipher_key,
+            pipes=self._pipes,
             client_half_closes=native.HALF_CLOSE in control.features,
         )
 

@@ -16,6 +16,7 @@ from frpd.errors import ConnectionLost, LimitError, TransportError
 from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
+from frpd.net.pipes import PipePool
 from frpd.net.transform import TransformEndpoint
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
@@ -69,6 +70,8 @@ class ProxyContext:
     """Finds out, without blocking, which process holds a port, and logs it."""
     cipher_key: bytes
     client_half_closes: bool
+    pipes: PipePool | None = None
+    """For relays that carry bulk; None to copy everything."""
 
 
 class Visit:
@@ -160,6 +163,7 @@ class Visit:
             self._visitor,
             work,
             b_half_closes=context.client_half_closes,
+            pipes=context.pipes,
             on_done=self._done,
         )
         context.relays.relay_started(self._relay)

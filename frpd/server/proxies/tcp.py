@@ -67,7 +67,7 @@ class TcpProxy:
         try:
             return bind_tcp(self._context.bind_addr, port)
         except ListenError as error:
-            self._context.log.warning("[%s] %s", self.name, error)
+            self._context.log.warning("%s", error)
             if error.errno == errno.EADDRINUSE:
                 self._context.explain_taken_port(error.address, port)
             raise ProxyError("port unavailable") from error
