@@ -47,8 +47,9 @@ def run_server(config: ServerConfig, warnings: Iterable[str]) -> int:
 def run_client(setup: ClientSetup, warnings: Iterable[str]) -> int:
     """Run frpc until it is stopped; return the exit status."""
     common = setup.common
-    for refusal in client_refusals(setup):
-        print(refusal, flush=True)
+    refusals = list(client_refusals(setup))
+    if refusals:
+        print(*refusals, sep="\n", flush=True)
         return 1
     if not _start_log(common, [*warnings, *client_warnings(setup)]):
         return 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
+from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
+from frpd.config.client import ClientSetup
 from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 
 Config = TypeVar("Config")
@@ -13,12 +17,26 @@ Config = TypeVar("Config")
 
 def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int:
     """Check frps.ini; return the exit status."""
-    return _verify("frps", path, lambda p: load_server(p, dialect=dialect, strict=strict))
+
+    def load(path: str) -> Loaded[ServerConfig]:
+        loaded = load_server(path, dialect=dialect, strict=strict)
+        return replace(loaded, warnings=(*loaded.warnings, *server_warnings(loaded.value)))
+
+    return _verify("frps", path, load)
 
 
 def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int:
     """Check frpc.ini; return the exit status."""
-    return _verify("frpc", path, lambda p: load_client(p, dialect=dialect, strict=strict))
+
+    def load(path: str) -> Loaded[ClientSetup]:
+        loaded = load_client(path, dialect=dialect, strict=strict)
+        return replace(
+            loaded,
+            warnings=(*loaded.warnings, *client_warnings(loaded.value)),
+            refusals=(*loaded.refusals, *client_refusals(loaded.value)),
+        )
+
+    return _verify("frpc", path, load)
 
 
 def print_refusals(loaded: Loaded[Config]) -> bool:
