@@ -32,7 +32,7 @@ _PATH: Final = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 _NGINX_CONF: Final = """\
 daemon off;
-worker_processes 1;
+master_process off;
 pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
 http {{

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.tunnel.implementations import HOST, Tunnel
-from bench.tunnel.processes import MeasurementError, cpu_seconds, pss_kib
+from bench.tunnel.processes import MeasurementError, cpu_seconds, leashed, pss_kib
 
 if TYPE_CHECKING:
     from bench.tunnel.backends import Tools
@@ -46,7 +46,7 @@ def output_of(command: list[str], seconds: float) -> str:
     name = Path(command[0]).name
     try:
         done = subprocess.run(
-            command,
+            leashed(command),
             capture_output=True,
             text=True,
             check=False,
@@ -118,7 +118,7 @@ def idle(turn: Turn, connections: int) -> Figures:
     ends, port = turn.tunnel.ends, turn.tunnel.ports.entrance
     before = pss_kib(ends)
     holder = subprocess.Popen(
-        [turn.tools.load, "hold", str(port), str(connections)],
+        leashed([turn.tools.load, "hold", str(port), str(connections)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -27,20 +27,24 @@ class MeasurementError(Exception):
     """A scenario could not be measured; the text goes into the report."""
 
 
-class Child:
-    """A process in a session of its own; its output goes to a file.
+def leashed(command: Sequence[str]) -> list[str]:
+    """Return the command such that it is killed when this program is.
 
-    It is killed when this program dies, where util-linux's setpriv is at hand.
+    Takes util-linux's setpriv; without it only an orderly end leaves nothing behind.
     """
+    leash = shutil.which("setpriv")
+    return [leash, "--pdeathsig", "KILL", *command] if leash else list(command)
+
+
+class Child:
+    """A process in a session of its own; its output goes to a file."""
 
     def __init__(self, command: Sequence[str], output: Path) -> None:
         self.name = output.stem
         self.output = output
-        leash = shutil.which("setpriv")
-        prefix = [leash, "--pdeathsig", "KILL"] if leash else []
         with output.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*prefix, *command],
+                leashed(command),
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
