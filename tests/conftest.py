@@ -65,6 +65,17 @@ def pytest_terminal_summary(
             line += f" of {budget} s"
             line += ", OVER BUDGET" if spent > budget else ""
         terminalreporter.write_line(line)
+    if config.getoption("--full"):
+        _write_figures(terminalreporter)
+
+
+def _write_figures(terminalreporter: TerminalReporter) -> None:
+    """Write what the tests measured (record_property)."""
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get(
+        "failed", []
+    ):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid}: {name} = {value}")
 
 
 def _folder(path: Path) -> str:
