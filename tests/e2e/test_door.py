@@ -1,0 +1,127 @@
+"""Connections that never log in are gone when their time is up, and the tunnel never pauses."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.programs import wait_until, want_descriptors
+from tests.helpers.visitors import echoes, exchange, is_over, visit
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from tests.helpers.stage import Stage, Tunnel
+
+    Record = Callable[[str, object], None]
+
+YAMUX_SYN = struct.pack(">BBHII", 0, 1, 1, 1, 0)
+YAMUX_DATA = struct.pack(">BBHII", 0, 0, 1, 1, 1000)
+OPENINGS = {
+    "nothing": b"",
+    "one byte of yamux": b"\0",
+    "one byte of login": b"o",
+    "garbage": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "noise": bytes(range(255, 0, -1)) * 4,
+    "yamux header": YAMUX_SYN,
+    "yamux stream that says nothing": YAMUX_SYN + YAMUX_DATA,
+    "login that is announced as huge": b"o" + struct.pack(">q", 1 << 62),
+    "login that never comes": b"o" + struct.pack(">q", 100),
+}
+
+
+def knock(port: int, count: int, stack: contextlib.ExitStack) -> list[socket.socket]:
+    openings = list(OPENINGS.values())
+    strangers = []
+    for number in range(count):
+        stranger = stack.enter_context(visit(port))
+        with contextlib.suppress(ConnectionError):  # those who talk nonsense may be gone already
+            stranger.sendall(openings[number % len(openings)])
+        strangers.append(stranger)
+    return strangers
+
+
+def watch_them_go(
+    tunnel: Tunnel, strangers: list[socket.socket], resident: socket.socket, seconds: float
+) -> tuple[float, float]:
+    """Return when the last one was gone, and the longest that an echo took meanwhile."""
+    left, begun, slowest = set(strangers), time.monotonic(), 0.0
+    while left:
+        asked = time.monotonic()
+        assert asked - begun < seconds, f"{len(left)} are still there after {seconds:g} s"
+        assert exchange(resident, b"still there?") == b"still there?"
+        assert echoes(tunnel.ports["echo"])
+        slowest = max(slowest, time.monotonic() - asked)
+        left.difference_update([stranger for stranger in left if is_over(stranger)])
+    return time.monotonic() - begun, slowest
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_a_connection_without_a_login_ends_in_time(
+    stage: Stage, echo_port: int, opening: str
+) -> None:
+    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 0.3})
+    with visit(tunnel.bind_port) as stranger:
+        stranger.sendall(OPENINGS[opening])
+        wait_until(lambda: is_over(stranger), "it is sent away", 3)
+    tunnel.frps.wait_for(r"127.0.0.1:\d+: connection closed before login: ")
+
+
+def test_a_crowd_at_the_door_is_gone_in_time(
+    stage: Stage, echo_port: int, record_property: Record
+) -> None:
+    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 1})
+    before = tunnel.frps.descriptors()
+    with contextlib.ExitStack() as stack:
+        resident = stack.enter_context(visit(tunnel.ports["echo"]))
+        strangers = knock(tunnel.bind_port, 200, stack)
+        gone, slowest = watch_them_go(tunnel, strangers, resident, 3)
+    record_property("seconds", {"gone": round(gone, 2), "slowest echo": round(slowest, 3)})
+    assert slowest < 1
+    tunnel.frps.wait_for_descriptors(before)
+
+
+@pytest.mark.full
+def test_a_thousand_at_the_door_are_gone_15_seconds_later(
+    stage: Stage, echo_port: int, record_property: Record
+) -> None:
+    """With the default settings, which also push out the oldest when they become too many."""
+    want_descriptors(3000)
+    tunnel = stage.tunnel({"echo": echo_port})
+    before = tunnel.frps.descriptors()
+    with contextlib.ExitStack() as stack:
+        resident = stack.enter_context(visit(tunnel.ports["echo"]))
+        strangers = knock(tunnel.bind_port, 1000, stack)
+        gone, slowest = watch_them_go(tunnel, strangers, resident, 15)
+    record_property("seconds", {"gone": round(gone, 2), "slowest echo": round(slowest, 3)})
+    assert slowest < 1
+    tunnel.frps.wait_for_descriptors(before)
+
+
+def test_a_client_gets_in_while_the_door_is_crowded(stage: Stage, echo_port: int) -> None:
+    """More strangers than may wait, all from the address that the client has too."""
+    tunnel = stage.tunnel(
+        {"echo": echo_port}, server={"max_pending_connections": 30, "max_pending_per_source": 20}
+    )
+    tunnel.frpc.kill()
+    with contextlib.ExitStack() as stack:
+        strangers = knock(tunnel.bind_port, 100, stack)
+        tunnel.restart_client()
+        assert echoes(tunnel.ports["echo"])
+        assert sum(not is_over(stranger) for stranger in strangers) <= 20
+
+
+def test_a_work_connection_for_an_unknown_client_is_closed(stage: Stage, echo_port: int) -> None:
+    tunnel = stage.tunnel({"echo": echo_port}, mux=False)
+    body = b'{"run_id":"0123456789abcdef"}'
+    with visit(tunnel.bind_port) as stranger:
+        stranger.sendall(b"w" + struct.pack(">q", len(body)) + body)
+        wait_until(lambda: is_over(stranger), "it is closed", 2)
+    tunnel.frps.wait_for("no client has run id")
+    assert echoes(tunnel.ports["echo"], os.urandom(1000))
