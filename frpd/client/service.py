@@ -25,11 +25,13 @@ from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
 from frpd.proto.wrappers import CipherCodec
+from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports import TRANSPORTS
 from frpd.transports.base import DirectLink, MuxedLink, ServerLink, Transport
 from frpd.transports.messages import MessageStream
+from frpd.transports.mux import MAX_WINDOW_BYTES
 
 LOGIN_ANSWER_SECONDS = 10.0
 # A session that lasted this long was a real one; after it we come back at once.
@@ -81,6 +83,7 @@ class Service:
         )
         self._cipher_key = derive_key(common.token.reveal())
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
+        self._windows = WindowBudget(common.window_budget_bytes, MAX_WINDOW_BYTES)
         self._backoff = Backoff(entropy)
         self._link: ServerLink | None = None
         self._login: LoginAttempt | None = None
@@ -150,6 +153,7 @@ class Service:
             self._loop,
             self._transport,
             keepalive_seconds=self._common.tcp_mux_keepalive_interval,
+            windows=self._windows,
             on_lost=self._link_lost,
         )
 

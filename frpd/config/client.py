@@ -43,6 +43,7 @@ class ClientConfig:
     native: str = "auto"
     splice_pipe_bytes: int = 1048576
     splice_budget_bytes: int = 33554432
+    window_budget_bytes: int = 67108864
     shutdown_drain_seconds: float = 0.4
     authentication_method: str = "token"
     authenticate_heartbeats: bool = False

@@ -45,6 +45,9 @@ _OWN: Rows = (
           low=65536, high=1048576),
     Field("splice_budget_bytes", INT, 33554432, OWN,
           "Memory for all such pipes together; 0 copies everything.", low=0),
+    Field("window_budget_bytes", INT, 67108864, OWN,
+          "What peers may send ahead on all streams together, beyond the first 256 KiB of each;"
+          " 0 keeps every window at that.", low=0),
 )
 
 _QUIC: Rows = (

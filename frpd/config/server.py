@@ -56,6 +56,7 @@ class ServerConfig:
     native: str = "auto"
     splice_pipe_bytes: int = 1048576
     splice_budget_bytes: int = 33554432
+    window_budget_bytes: int = 67108864
     shutdown_drain_seconds: float = 0.4
     kcp_bind_port: int = 0
     quic_bind_port: int = 0

@@ -18,6 +18,7 @@ from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import Login, Message, NewWorkConn
 from frpd.proto.yamux.session import YamuxSession
+from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
 from frpd.transports.messages import MessageStream
@@ -49,6 +50,7 @@ class Connection:
         door: counts it while it is pending.
         identities: takes over what has identified itself.
         first_message_seconds: how long a later stream may stay silent.
+        windows: lets streams' windows grow.
         keepalive_seconds: between yamux pings; <= 0 for none.
     """
 
@@ -61,6 +63,7 @@ class Connection:
         identities: Identities,
         first_message_seconds: float,
         keepalive_seconds: float,
+        windows: WindowBudget | None = None,
     ) -> None:
         self._loop = loop
         self._stream = stream
@@ -68,6 +71,7 @@ class Connection:
         self._identities = identities
         self._first_message_seconds = first_message_seconds
         self._keepalive_seconds = keepalive_seconds
+        self._windows = windows
         self._link: MuxLink | None = None
         self._first: FirstMessage | None = None  # before login there is only one
         self._trusted = False
@@ -130,6 +134,7 @@ class Connection:
             now=self._loop.now(),
             max_streams=1,
             keepalive_seconds=self._keepalive_seconds if self._keepalive_seconds > 0 else None,
+            windows=self._windows,
         )
         self._link = MuxLink(
             self._loop,

@@ -34,6 +34,7 @@ from frpd.proto.message.types import (
     StartWorkConn,
 )
 from frpd.proto.wrappers import CipherCodec
+from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
@@ -43,6 +44,7 @@ from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.transports.messages import MessageStream
+from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.workers import WorkerPool
 
 RUN_ID_BYTES = 8
@@ -82,6 +84,7 @@ class Service:
         )
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
+        self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         self._listeners: list[Listener] = []
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
@@ -263,6 +266,7 @@ class Service:
             identities=self,
             first_message_seconds=self._config.login_timeout_seconds,
             keepalive_seconds=self._config.tcp_mux_keepalive_interval,
+            windows=self._windows,
         )
 
     def _report_idle(self) -> None:

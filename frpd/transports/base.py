@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from frpd.errors import TransportError
 from frpd.net.endpoint import Endpoint
 from frpd.proto.yamux.session import YamuxSession
+from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop
 from frpd.transports.mux import MuxLink
 from frpd.transports.mux_stream import MuxStream
@@ -53,6 +54,7 @@ class MuxedLink:
         loop: the loop.
         transport: dials the server.
         keepalive_seconds: between yamux pings; <= 0 for none.
+        windows: lets streams' windows grow.
         on_lost: called once when an established connection has ended.
     """
 
@@ -62,11 +64,13 @@ class MuxedLink:
         transport: Transport,
         *,
         keepalive_seconds: float,
+        windows: WindowBudget | None = None,
         on_lost: OnLost,
     ) -> None:
         self._loop = loop
         self._transport = transport
         self._keepalive = keepalive_seconds
+        self._windows = windows
         self._on_lost = on_lost
         self._dialing: Dialing | None = None
         self._mux: MuxLink | None = None
@@ -84,6 +88,7 @@ class MuxedLink:
                 is_client=True,
                 now=self._loop.now(),
                 keepalive_seconds=self._keepalive if self._keepalive > 0 else None,
+                windows=self._windows,
             )
             self._mux = MuxLink(
                 self._loop, carrier, session, on_stream=_refuse, on_closed=self._mux_closed

@@ -36,6 +36,9 @@ from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.mux_stream import MuxStream
 
 READ_BYTES = 256 * 1024
+# A stream's window grows up to this while it is drained and the budget lasts. What a pipe
+# holds: a larger window was measured slower, since the rest spills into memory.
+MAX_WINDOW_BYTES = 1024 * 1024
 # Above this many queued bytes we do not wait for the end of the turn.
 FLUSH_EARLY_BYTES = 64 * 1024
 # Below this the two more system calls cost more than the copy saves (docs/performance.md).
@@ -422,6 +425,7 @@ class MuxLink:
             self._carrier.abort()
         self.session.receive_eof()
         self.session.take_events()
+        self._void_promises()
         self._fail_opens(reason)
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
@@ -429,3 +433,10 @@ class MuxLink:
         on_closed, self._on_closed = self._on_closed, None
         if on_closed is not None:
             self._loop.call_soon(on_closed, reason)
+
+    def _void_promises(self) -> None:
+        """Nothing will be paid any more: let the pipes go."""
+        while (segment := self.session.next_segment()) is not None:
+            if isinstance(segment, PayloadDue) and isinstance(segment.source, Pipe):
+                segment.source.settle(segment.remaining)
+            self.session.segment_sent(len(segment))

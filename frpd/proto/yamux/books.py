@@ -14,6 +14,7 @@ from frpd.proto.yamux.keepalive import Keepalive
 from frpd.proto.yamux.output import MIN_SHARE_BYTES, OutputQueue
 from frpd.proto.yamux.stream import Stream, StreamInput
 from frpd.proto.yamux.table import StreamTable
+from frpd.proto.yamux.window import WindowBudget
 
 if TYPE_CHECKING:
     from frpd.proto.yamux.events import YamuxEvent
@@ -41,6 +42,7 @@ class SessionBooks:
         "_streams",
         "_table",
         "_window_bytes",
+        "_windows",
         "max_streams",
     )
 
@@ -53,6 +55,7 @@ class SessionBooks:
         max_streams: int = MAX_STREAMS,
         keepalive_seconds: float | None = 30.0,
         high_water_bytes: int = HIGH_WATER_BYTES,
+        windows: WindowBudget | None = None,
     ) -> None:
         if max_window_bytes < INITIAL_WINDOW_BYTES:
             raise LocalProtocolError("a yamux window cannot be smaller than 262144 bytes")
@@ -60,6 +63,7 @@ class SessionBooks:
             raise LocalProtocolError(f"high water must be at least {MIN_SHARE_BYTES} bytes")
         self.max_streams = max_streams
         self._window_bytes = max_window_bytes
+        self._windows = windows
         self._table = StreamTable(is_client=is_client, window_bytes=max_window_bytes)
         self._streams = self._table.streams
         self._events: list[YamuxEvent] = []
@@ -97,6 +101,8 @@ class SessionBooks:
         return withdrawn
 
     def _forget(self, stream_id: int) -> None:
+        if self._windows is not None and (stream := self._streams.get(stream_id)) is not None:
+            self._windows.give_back(stream.receive.limit - self._window_bytes)
         if self._table.forget(stream_id):
             self._resume_opens()
         self._output.leave(stream_id)

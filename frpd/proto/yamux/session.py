@@ -73,10 +73,12 @@ class YamuxSession(SessionInput):
     Args:
         is_client: our ids are odd (the end that dialled); otherwise even.
         now: the time of birth.
-        max_window_bytes: what each stream's peer may send unconsumed, at least 256 KiB.
+        max_window_bytes: what each stream's peer may send unconsumed at first, at
+            least 256 KiB.
         max_streams: streams beyond this many are refused; settable later.
         keepalive_seconds: between pings; None for none.
         high_water_bytes: bound of the output queue for payload, at least 16 KiB.
+        windows: lets windows grow whose streams are drained; None for never.
     """
 
     __slots__ = ()
@@ -194,6 +196,10 @@ class YamuxSession(SessionInput):
             return
         credit = stream.receive.give_back(nbytes)
         if credit and stream.state is not _PEER_ENDED:
+            if self._windows is not None:
+                extra = self._windows.grow(stream.receive.limit)
+                stream.receive.widen(extra)
+                credit += extra
             self._output.control(WINDOW_UPDATE, 0, stream_id, credit)
 
     def end_stream(self, stream_id: int, now: float) -> None:

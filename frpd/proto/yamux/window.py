@@ -10,6 +10,36 @@ from frpd.errors import LocalProtocolError
 from frpd.proto.yamux.frames import INITIAL_WINDOW_BYTES, MAX_UINT32
 
 
+class WindowBudget:
+    """Credit beyond first windows, shared by all the sessions of a process.
+
+    Credit that a peer holds cannot be taken back, so what is granted is what
+    counts: a stream keeps its share until its id is forgotten.
+
+    Args:
+        total_bytes: of all streams together.
+        stream_bytes: the largest window of one stream.
+    """
+
+    __slots__ = ("left", "stream_bytes")
+
+    def __init__(self, total_bytes: int, stream_bytes: int) -> None:
+        self.left = total_bytes
+        self.stream_bytes = stream_bytes
+
+    def grow(self, limit: int) -> int:
+        """Return by how much a window of ``limit`` may grow now: it doubles, or stays."""
+        extra = min(limit, self.stream_bytes - limit)
+        if extra <= 0 or extra > self.left:
+            return 0
+        self.left -= extra
+        return extra
+
+    def give_back(self, nbytes: int) -> None:
+        """A stream that had grown by this much is gone."""
+        self.left += nbytes
+
+
 class ReceiveWindow:
     """What the peer may still send, and what we owe it.
 
@@ -51,6 +81,11 @@ class ReceiveWindow:
         self.owed = 0
         self.remaining += owed
         return owed
+
+    def widen(self, nbytes: int) -> None:
+        """Grant more than was consumed; the caller sends the credit."""
+        self.limit += nbytes
+        self.remaining += nbytes
 
 
 class SendWindow:
