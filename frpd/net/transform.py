@@ -26,6 +26,7 @@ class TransformEndpoint:
     """
 
     __slots__ = (
+        "_closing",
         "_codecs",
         "_decoded",
         "_ended",
@@ -45,6 +46,7 @@ class TransformEndpoint:
         self._decoded = b""  # bytes put back by unread()
         self._pending = b""  # coded bytes that the inner endpoint did not take
         self._ended = False
+        self._closing = False  # closed here; what waits is still to go out
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         inner.on_failure = self._inner_failed
@@ -93,6 +95,8 @@ class TransformEndpoint:
 
     def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
         """See Endpoint.watch."""
+        if self._closing:
+            return
         self._on_readable = on_readable
         self._on_writable = on_writable
         self._rewatch()
@@ -104,8 +108,11 @@ class TransformEndpoint:
             self._inner.shutdown_write()
 
     def close(self) -> None:
-        """See Endpoint.close."""
-        self._inner.close()
+        """Close once the waiting coded bytes are out or the peer is lost. Idempotent."""
+        self.watch(None, None)
+        self._closing = True
+        if not self._pending:
+            self._inner.close()
 
     def abort(self) -> None:
         """See Endpoint.abort."""
@@ -149,14 +156,16 @@ class TransformEndpoint:
             taken = self._inner.write(self._pending)
         except ConnectionLost:
             self._pending = b""  # the reading side reports the loss
+        else:
+            self._pending = self._pending[taken:]
+            if self._pending:
+                return
+            if self._ended:
+                self._inner.shutdown_write()
+        if self._closing:
+            self._inner.close()
+        else:
             self._rewatch()
-            return
-        self._pending = self._pending[taken:]
-        if self._pending:
-            return
-        if self._ended:
-            self._inner.shutdown_write()
-        self._rewatch()
 
     def _inner_failed(self) -> None:
         if self.on_failure is not None:

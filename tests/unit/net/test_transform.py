@@ -351,6 +351,50 @@ def test_ends_are_the_inner_endpoints(
     assert endpoint.describe() == "scripted"
 
 
+def test_a_close_sends_what_was_taken_first(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
+) -> None:
+    calls: list[str] = []
+    endpoint.watch(lambda: calls.append("read"), lambda: calls.append("write"))
+    inner.capacity = 10
+    endpoint.write(b"last words")
+    endpoint.shutdown_write()
+    endpoint.close()
+    endpoint.close()
+    inner.say(b"nobody listens")
+    run(loop)
+    assert inner.acts == []
+    inner.take()
+    run(loop)
+    assert plain_of(inner) == b"last words"
+    assert inner.acts == ["end", "close"]
+    assert calls == []
+
+
+def test_a_close_does_not_wait_for_a_peer_that_is_lost(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
+) -> None:
+    inner.capacity = 0
+    endpoint.write(b"last words")
+    endpoint.close()
+    inner.break_writes()
+    run(loop)
+    assert inner.acts == ["close"]
+
+
+def test_an_abort_after_a_close_drops_what_waits(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
+) -> None:
+    inner.capacity = 0
+    endpoint.write(b"last words")
+    endpoint.close()
+    endpoint.abort()
+    assert inner.acts == ["abort"]
+    inner.take()
+    run(loop)
+    assert inner.got == b""
+
+
 def test_a_bug_in_a_callback_is_told_through(
     loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
 ) -> None:
