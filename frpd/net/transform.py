@@ -73,8 +73,9 @@ class TransformEndpoint:
                 return plain
 
     def unread(self, data: Buffer) -> None:
-        """See Endpoint.unread. Call it before the first watch()."""
+        """See Endpoint.unread."""
         self._decoded = bytes(data) + self._decoded
+        self._rewatch()
 
     def write(self, data: Buffer) -> int:
         """See Endpoint.write: all of ``data`` or, while coded bytes wait, nothing."""
@@ -95,11 +96,10 @@ class TransformEndpoint:
 
     def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
         """See Endpoint.watch."""
-        if self._closing:
-            return
-        self._on_readable = on_readable
-        self._on_writable = on_writable
-        self._rewatch()
+        if not self._closing:
+            self._on_readable = on_readable
+            self._on_writable = on_writable
+            self._rewatch()
 
     def shutdown_write(self) -> None:
         """End our direction once the waiting coded bytes are out."""
@@ -116,6 +116,8 @@ class TransformEndpoint:
 
     def abort(self) -> None:
         """See Endpoint.abort."""
+        self._closing = True
+        self._on_readable = self._on_writable = None
         self._inner.abort()
 
     # Bytes change here, so none can pass through a pipe.
@@ -148,8 +150,22 @@ class TransformEndpoint:
         return raw
 
     def _rewatch(self) -> None:
-        on_writable = self._flush if self._pending else self._on_writable
+        on_writable = self._on_writable
+        if self._pending:
+            on_writable = self._flush
+        elif self._decoded and self._on_readable is not None:
+            # The inner endpoint cannot report bytes that it no longer has, but as a rule
+            # it can be written, and says so on the next turn.
+            on_writable = self._deliver_decoded
         self._inner.watch(self._on_readable, on_writable)
+
+    def _deliver_decoded(self) -> None:
+        if self._decoded and self._on_readable is not None:
+            self._on_readable()
+        if self._on_writable is not None and not self._pending:
+            self._on_writable()
+        if not (self._decoded or self._closing):
+            self._rewatch()
 
     def _flush(self) -> None:
         try:

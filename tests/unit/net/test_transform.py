@@ -338,6 +338,48 @@ def test_what_is_put_back_comes_first(inner: ScriptedEndpoint, endpoint: Transfo
     assert as_plain(endpoint.read(100)) + as_plain(endpoint.read(100)) == b"ahead headtail"
 
 
+@pytest.mark.parametrize("watched_first", [False, True])
+def test_what_is_put_back_is_announced_without_the_inner_endpoint(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint, watched_first: bool
+) -> None:
+    if not watched_first:
+        endpoint.unread(b"put back")
+    receiver = Receiver(endpoint)
+    if watched_first:
+        endpoint.unread(b"put back")
+    assert receiver.got == b"", "never inside watch()"
+    run(loop)
+    assert receiver.got == b"put back"
+    assert inner.wants == "r"
+
+
+def test_what_is_put_back_waits_for_a_reader_and_holds_up_no_writer(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
+) -> None:
+    calls: list[str] = []
+    endpoint.unread(b"put back")
+    endpoint.watch(None, lambda: calls.append("write"))
+    loop.run_turn()
+    assert calls == ["write"]
+    endpoint.watch(lambda: calls.append("read"), lambda: calls.append("write"))
+    loop.run_turn()
+    assert calls == ["write", "read", "write"]
+    assert endpoint.read(100) == b"put back"
+
+
+@pytest.mark.parametrize("act", ["close", "abort"])
+def test_a_reader_of_what_was_put_back_may_end_it(
+    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint, act: str
+) -> None:
+    calls: list[str] = []
+    endpoint.unread(b"put back")
+    endpoint.watch(getattr(endpoint, act), lambda: calls.append("write"))
+    run(loop)
+    assert inner.acts == [act]
+    assert inner.wants == ""
+    assert calls == []
+
+
 # Ends and failures.
 
 
