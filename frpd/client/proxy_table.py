@@ -86,9 +86,13 @@ class ProxyTable:
         return min(waiting, default=None)
 
     def answered(self, answer: NewProxyResp, now: float) -> None:
-        """The server's answer for one proxy."""
+        """The server's answer for one proxy.
+
+        Who asked twice gets two answers, the second of them a refusal: the name
+        is in use by now. So only who waits is told.
+        """
         entry = self.entries.get(answer.proxy_name)
-        if entry is None:
+        if entry is None or entry.phase is not Phase.WAIT_START:
             return
         if answer.error:
             entry.phase = Phase.START_ERROR

@@ -45,6 +45,8 @@ class Wire:
 
     def __init__(self, world: World, sock: socket.socket) -> None:
         sock.setblocking(False)
+        # Our clock runs ahead of the kernel's: nothing may wait for its timers.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.received = bytearray()
         self.heard_bytes = 0
@@ -66,7 +68,6 @@ class Wire:
         except OSError:
             sock.close()
             raise
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return cls(world, sock)
 
     @property
@@ -131,6 +132,8 @@ class MuxPeer:
 
     def pump(self) -> None:
         self.wire.pump()
+        if self.wire.end and not self.wire.received:
+            self.session.receive_eof()
         if self.wire.received:
             data = bytes(self.wire.received)
             self.wire.received.clear()

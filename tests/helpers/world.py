@@ -18,6 +18,7 @@ from tests.helpers.clock import MockClock
 # Real milliseconds that one turn waits for the kernel, and how many turns a fact may take.
 TURN_SECONDS = 0.002
 PATIENCE_TURNS = 4000
+QUIET_WAITS = 6
 
 
 class Pumped(Protocol):
@@ -83,11 +84,10 @@ class World:
 
     def settle(self) -> None:
         """Run turns until all that was under way has arrived."""
-        for _ in range(12):
-            self.turn()
-        for _ in range(3):
+        for _ in range(QUIET_WAITS):
+            self.turn(3)
             self.loop.run_turn(TURN_SECONDS)
-            self.turn(2)
+        self.turn(2)
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once, and what comes due happen."""
@@ -100,7 +100,9 @@ class World:
         while left > 0:
             self.clock.advance(min(step, left))
             left -= step
-            self.turn(3)
+            self.turn(2)
+            self.loop.run_turn(TURN_SECONDS)  # a busy kernel takes its time on loopback
+            self.turn(2)
 
     def census(self) -> Census:
         return Census(self.loop)

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.helpers.world import world
+
+__all__ = ["world"]

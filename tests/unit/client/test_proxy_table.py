@@ -1,0 +1,180 @@
+"""ProxyTable: phases, retries and log lines, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from frpd.client.proxies.general import ServesWork
+from frpd.client.proxy_table import Phase, ProxyTable, new_proxy_message
+from frpd.config.params import Params
+from frpd.config.proxies import ProxyConfig, TcpProxyConfig, UdpProxyConfig
+from frpd.config.secret import Secret
+from frpd.log import get_logger
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.endpoint import Endpoint
+from frpd.proto.message.types import NewProxy, NewProxyResp, StartWorkConn
+
+
+class Nobody:
+    """Satisfies ServesWork."""
+
+    counters = ProxyCounters()
+
+    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+        pytest.fail("no work is expected")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Desk:
+    """A table, and what it asked the server for."""
+
+    def __init__(self, configs: Sequence[ProxyConfig]) -> None:
+        servers: dict[str, ServesWork] = {
+            config.name: Nobody() for config in configs if config.proxy_type == "tcp"
+        }
+        self.table = ProxyTable(configs, servers, get_logger("frpd.client"))
+        self.sent: list[NewProxy] = []
+
+    def phase(self, name: str) -> Phase:
+        return self.table.entries[name].phase
+
+    def answer(self, name: str, error: str = "", now: float = 0.0) -> None:
+        self.table.answered(NewProxyResp(name, "" if error else ":6000", error), now)
+
+    def names(self) -> list[str]:
+        names = [message.proxy_name for message in self.sent]
+        self.sent.clear()
+        return names
+
+
+WEB = TcpProxyConfig(name="user.web", section="web", local_port=80, remote_port=6000)
+SSH = TcpProxyConfig(name="user.ssh", section="ssh", local_port=22)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk([WEB, SSH])
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{getattr(r, 'prefix', '')}{r.getMessage()}" for r in caplog.records]
+
+
+def test_every_proxy_is_asked_for_in_file_order(desk: Desk) -> None:
+    assert desk.phase("user.web") is Phase.NEW
+    desk.table.register(desk.sent.append, 0.0)
+    assert desk.names() == ["user.web", "user.ssh"]
+    assert desk.phase("user.web") is Phase.WAIT_START
+
+
+def test_a_good_answer_starts_the_proxy_and_says_so_by_its_bare_name(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.web")
+    assert desk.phase("user.web") is Phase.RUNNING
+    assert desk.table.entries["user.web"].remote_addr == ":6000"
+    assert lines(caplog) == ["[web] start proxy success"]
+    running = desk.table.running("user.web")
+    assert running is desk.table.entries["user.web"]
+    assert desk.table.running("user.ssh") is None
+    assert desk.table.running("nobody") is None
+
+
+def test_a_refused_proxy_is_asked_for_again_after_thirty_seconds(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.web")
+    desk.answer("user.ssh", "port not allowed", now=5.0)
+    assert desk.phase("user.ssh") is Phase.START_ERROR
+    assert desk.table.entries["user.ssh"].error == "port not allowed"
+    assert lines(caplog) == ["[ssh] start error: port not allowed"]
+    desk.names()
+    assert desk.table.next_retry() == 35.0
+    desk.table.retry(desk.sent.append, 34.9)
+    assert desk.names() == []
+    desk.table.retry(desk.sent.append, 35.0)
+    assert desk.names() == ["user.ssh"]
+    assert desk.table.next_retry() == 55.0
+    desk.answer("user.ssh")
+    assert desk.table.entries["user.ssh"].error == ""
+    assert desk.table.next_retry() is None
+
+
+def test_an_unanswered_proxy_is_asked_for_again_after_twenty_seconds(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.web")
+    desk.names()
+    assert desk.table.next_retry() == 20.0
+    desk.table.retry(desk.sent.append, 20.0)
+    assert desk.names() == ["user.ssh"]
+
+
+def test_a_second_answer_does_not_stop_a_proxy_that_runs(desk: Desk) -> None:
+    """A slow server answers both requests: yes, and then that the name is in use."""
+    desk.table.register(desk.sent.append, 0.0)
+    desk.table.retry(desk.sent.append, 20.0)
+    desk.answer("user.web")
+    desk.answer("user.web", "proxy name [user.web] is already in use")
+    assert desk.phase("user.web") is Phase.RUNNING
+
+
+def test_answers_for_others_are_ignored(desk: Desk) -> None:
+    desk.answer("of somebody else")
+    desk.answer("user.web")  # nobody had asked
+    assert desk.phase("user.web") is Phase.NEW
+
+
+def test_without_a_session_nothing_runs_and_the_next_one_asks_again(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.web")
+    desk.names()
+    desk.table.session_lost()
+    assert desk.phase("user.web") is Phase.CLOSED
+    assert desk.table.running("user.web") is None
+    assert desk.table.next_retry() is None
+    desk.table.register(desk.sent.append, 100.0)
+    assert desk.names() == ["user.web", "user.ssh"]
+
+
+def test_a_type_that_we_do_not_have_is_said_once_and_never_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk([UdpProxyConfig(name="dns", section="dns"), SSH])
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.ssh", "port not allowed")
+    desk.table.retry(desk.sent.append, 30.0)
+    assert desk.names() == ["user.ssh", "user.ssh"]
+    assert desk.phase("dns") is Phase.START_ERROR
+    said = [line for line in lines(caplog) if "not supported" in line]
+    assert len(said) == 1
+    assert said[0].startswith("[dns] start error: proxy type")
+
+
+def test_the_request_carries_what_the_server_needs() -> None:
+    config = TcpProxyConfig(
+        name="user.web",
+        section="web",
+        remote_port=6000,
+        use_encryption=True,
+        use_compression=True,
+        group="g",
+        group_key=Secret("k"),
+        metas=Params({"a": "b"}),
+    )
+    assert new_proxy_message(config) == NewProxy(
+        proxy_name="user.web",
+        proxy_type="tcp",
+        remote_port=6000,
+        use_encryption=True,
+        use_compression=True,
+        group="g",
+        group_key="k",
+        metas={"a": "b"},
+    )
