@@ -72,6 +72,7 @@ class ControlSession:
         self._ping_timer: Timer | None = None
         self._retry_timer: Timer | None = None
         self._idle: set[WorkConn] = set()
+        self._opening = 0  # work connections that were asked for and are not open yet
         self._closed = False
         stream.on_message = self._on_message
         stream.on_end = self._on_end
@@ -162,12 +163,14 @@ class ControlSession:
     # Work connections.
 
     def _open_work(self) -> None:
-        if len(self._idle) >= MAX_IDLE_WORK_CONNS:
+        if len(self._idle) + self._opening >= MAX_IDLE_WORK_CONNS:
             self.log.warning("the server asks for too many work connections; ignored")
             return
+        self._opening += 1
         self._link.open_stream(self._work_opened, self._work_failed)
 
     def _work_opened(self, endpoint: Endpoint) -> None:
+        self._opening -= 1
         if self._closed:
             endpoint.abort()
             return
@@ -175,6 +178,7 @@ class ControlSession:
         self._idle.add(WorkConn(self._loop, endpoint, hello, self._work_started, self._work_ended))
 
     def _work_failed(self, error: TransportError) -> None:
+        self._opening -= 1
         self.log.warning("cannot open a work connection: %s", error)
 
     def _work_started(self, work: WorkConn, start: StartWorkConn) -> None:
