@@ -70,6 +70,7 @@ class ControlSession:
         self._on_lost = on_lost
         self._last_pong = loop.now()
         self._ping_timer: Timer | None = None
+        self._pong_timer: Timer | None = None
         self._retry_timer: Timer | None = None
         self._idle: set[WorkConn] = set()
         self._opening = 0  # work connections that were asked for and are not open yet
@@ -81,6 +82,7 @@ class ControlSession:
         """Register the proxies and begin to ping."""
         self._table.register(self._stream.send, self._loop.now())
         self._arm_ping()
+        self._arm_pong()
         self._arm_retry()
 
     def withdraw(self) -> None:
@@ -94,7 +96,7 @@ class ControlSession:
         if self._closed:
             return
         self._closed = True
-        for timer in (self._ping_timer, self._retry_timer):
+        for timer in (self._ping_timer, self._pong_timer, self._retry_timer):
             if timer is not None:
                 timer.cancel()
         idle, self._idle = self._idle, set()
@@ -139,11 +141,19 @@ class ControlSession:
         if self._interval > 0:
             self._ping_timer = self._loop.call_later(self._interval, self._ping)
 
-    def _ping(self) -> None:
-        silent = self._loop.now() - self._last_pong
-        if 0 < self._timeout <= silent:
+    def _arm_pong(self) -> None:
+        if self._interval > 0 and self._timeout > 0:
+            when = self._last_pong + self._timeout
+            self._pong_timer = self._loop.call_at(when, self._pong_due, when)
+
+    def _pong_due(self, when: float) -> None:
+        if self._last_pong + self._timeout > when:
+            self._arm_pong()
+        else:
+            silent = self._loop.now() - self._last_pong
             self.lost(f"no heartbeat from the server for {silent:.0f} s")
-            return
+
+    def _ping(self) -> None:
         self.log.debug("send heartbeat to server")
         self._stream.send(Ping(*self._auth.ping_fields(unix_now())))
         self._arm_ping()
