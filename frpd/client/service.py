@@ -118,6 +118,9 @@ class Service:
         self._drop_attempt()
         if self._control is not None:
             self._control.close()
+        for entry in self.table.entries.values():
+            if entry.server is not None:
+                entry.server.close()
         for relay in list(self.relays):
             relay.abort("the client stops")
         self._pipes.close()

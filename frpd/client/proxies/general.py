@@ -11,7 +11,7 @@ from frpd.entropy import Entropy
 from frpd.errors import TransportError
 from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
-from frpd.net.connector import Connector
+from frpd.net.connector import Attempt, Connector
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
@@ -33,6 +33,9 @@ class ServesWork(Protocol):
 
     def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
         """Take over a work connection that the server gave to this proxy."""
+
+    def close(self) -> None:
+        """Give up what is not a relay yet. Idempotent."""
 
 
 class Relays(Protocol):
@@ -72,11 +75,17 @@ class GeneralProxy:
         self.counters = ProxyCounters()
         self._context = context
         self._config = config
-        self._log = context.log
+        self._dialing: set[LocalVisit] = set()
 
     def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
         """See ServesWork.on_work."""
-        LocalVisit(self._context, self._config, self.counters, work, start)
+        visit = LocalVisit(self._context, self._config, self.counters, work, start)
+        visit.dial(self._dialing)
+
+    def close(self) -> None:
+        """See ServesWork.close."""
+        for visit in list(self._dialing):
+            visit.give_up()
 
 
 class LocalVisit:
@@ -86,7 +95,17 @@ class LocalVisit:
     visitor's first bytes wait where they are.
     """
 
-    __slots__ = ("_begun", "_config", "_context", "_counters", "_relay", "_source", "_work")
+    __slots__ = (
+        "_attempt",
+        "_begun",
+        "_config",
+        "_context",
+        "_counters",
+        "_dialing",
+        "_relay",
+        "_source",
+        "_work",
+    )
 
     def __init__(
         self,
@@ -103,14 +122,29 @@ class LocalVisit:
         self._source = f"{start.src_addr}:{start.src_port}" if start.src_addr else "visitor"
         self._begun = context.loop.now()
         self._relay: Relay | None = None
+        self._attempt: Attempt | None = None
+        self._dialing: set[LocalVisit] = set()
         counters.opened()
-        context.connector.connect(
-            config.local_ip,
-            config.local_port,
+
+    def dial(self, dialing: set[LocalVisit]) -> None:
+        """Connect to the service; in the set until that has succeeded or failed."""
+        self._dialing = dialing
+        dialing.add(self)
+        self._attempt = self._context.connector.connect(
+            self._config.local_ip,
+            self._config.local_port,
             self._connected,
             self._refused,
             timeout_seconds=LOCAL_DIAL_SECONDS,
         )
+
+    def give_up(self) -> None:
+        """Drop the visitor; only while it is in the set given to dial."""
+        self._dialing.discard(self)
+        if self._attempt is not None:
+            self._attempt.cancel()
+        self._counters.closed(0, 0)
+        self._work.abort()
 
     def _wrap(self, work: Endpoint) -> Endpoint:
         config, context = self._config, self._context
@@ -124,6 +158,7 @@ class LocalVisit:
         return TransformEndpoint(work, codecs)
 
     def _connected(self, local: SocketStream) -> None:
+        self._dialing.discard(self)
         self._relay = Relay(
             self._context.loop,
             local,
@@ -135,6 +170,7 @@ class LocalVisit:
         self._context.relays.relay_started(self._relay)
 
     def _refused(self, error: TransportError) -> None:
+        self._dialing.discard(self)
         self._context.log.warning("local service refused %s: %s", self._source, error)
         self._counters.closed(0, 0)
         if self._context.server_half_closes():
