@@ -24,7 +24,7 @@ def test_bytes_travel_both_ways(links: Links) -> None:
     links.world.settle()
     theirs.write(b"answer")
     links.world.settle()
-    assert (there.got, back.got) == (b"question", b"answer")
+    assert (bytes(there.got), bytes(back.got)) == (b"question", b"answer")
 
 
 def test_a_stream_of_any_length_arrives_whole_whatever_the_reader_takes_at_a_time(
@@ -140,13 +140,13 @@ def test_half_close_lets_the_late_answer_through(links: Links) -> None:
     ours.shutdown_write()
     ours.shutdown_write()
     links.world.settle()
-    assert (there.got, there.end) == (b"question", "eof")
+    assert (bytes(there.got), there.end) == (b"question", "eof")
     with pytest.raises(ConnectionLost):
         ours.write(b"more")
     theirs.write(b"late answer")
     theirs.shutdown_write()
     links.world.settle()
-    assert (back.got, back.end) == (b"late answer", "eof")
+    assert (bytes(back.got), back.end) == (b"late answer", "eof")
     ours.close()
     theirs.close()
     assert links.near.stream_count == links.far.stream_count == 0
@@ -161,7 +161,7 @@ def test_an_end_behind_bytes_that_waited_is_still_seen(links: Links) -> None:
     links.world.settle()
     reader.resume()
     links.world.settle()
-    assert (reader.got, reader.end) == (b"some bytes", "eof")
+    assert (bytes(reader.got), reader.end) == (b"some bytes", "eof")
 
 
 def test_a_reset_behind_bytes_that_waited_is_still_seen(links: Links) -> None:
@@ -174,7 +174,7 @@ def test_a_reset_behind_bytes_that_waited_is_still_seen(links: Links) -> None:
     links.world.settle()
     reader.resume()
     links.world.settle()
-    assert (reader.got, reader.end) == (b"some bytes", "connection reset by peer")
+    assert (bytes(reader.got), reader.end) == (b"some bytes", "connection reset by peer")
 
 
 def test_a_clean_end_stays_clean_when_the_link_goes_after_it(links: Links) -> None:
@@ -188,7 +188,7 @@ def test_a_clean_end_stays_clean_when_the_link_goes_after_it(links: Links) -> No
     links.world.settle()
     reader.resume()
     links.world.settle()
-    assert (reader.got, reader.end) == (b"all of it", "eof")
+    assert (bytes(reader.got), reader.end) == (b"all of it", "eof")
     with pytest.raises(ConnectionLost):
         theirs.write(b"x")
 
