@@ -11,6 +11,7 @@ from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Buffer, Callback, Outcome
 
 if TYPE_CHECKING:
+    from frpd.net.pipes import Pipe, PipePool
     from frpd.selector_loop import SelectorLoop
 
 PLENTY = 1 << 30
@@ -152,6 +153,25 @@ class ScriptedEndpoint:
 
     def abort(self) -> None:
         self._drop("abort")
+
+    # It does not splice.
+
+    @property
+    def splices(self) -> bool:
+        return False
+
+    def splice_with(self, pool: PipePool | None) -> None:
+        del pool
+
+    def read_pipe(self, limit: int) -> Pipe | Outcome:
+        del limit
+        return Outcome.COPY
+
+    def pipe_moved(self, nbytes: int) -> None:
+        raise AssertionError(nbytes)
+
+    def write_pipe(self, pipe: Pipe, limit: int) -> int:
+        raise AssertionError(pipe, limit)
 
     @property
     def _over(self) -> bool:
