@@ -139,10 +139,14 @@ class Relay:
 
     def not_bulky(self, half: CopyHalf) -> None:
         """Copy a direction from here on."""
+        self._copy(half)
+
+    def _copy(self, half: CopyHalf) -> CopyHalf:
         half.source.splice_with(None)
         copy = CopyHalf(self, half.source, half.sink)
         copy.moved = half.moved
         self._replace(half, copy)
+        return copy
 
     def _replace(self, half: CopyHalf, other: CopyHalf) -> None:
         if half is self._ab:
@@ -185,7 +189,7 @@ class Relay:
 
     def _linger(self, half: CopyHalf) -> None:
         """Nobody takes what ``half`` reads, and its source has been told the end."""
-        half.discard()
+        self._copy(half).discard()  # what is in a pipe cannot be thrown away
         self._timer = self.loop.call_later(LINGER_SECONDS, self._linger_over)
 
     def _linger_over(self) -> None:

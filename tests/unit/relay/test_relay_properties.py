@@ -49,7 +49,7 @@ def sides(draw: st.DrawFn) -> Side:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(sides(), sides(), st.booleans())
 def test_all_bytes_arrive_in_order_and_are_counted(
     a: Side,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from frpd.net.endpoint import Endpoint
+from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
 from frpd.proto.wrappers import wrapper_stack
@@ -52,9 +54,16 @@ class Tunnel:
         far.setblocking(False)
         return far
 
-    def join(self, *, b_half_closes: bool = True) -> None:
+    def join(self, *, b_half_closes: bool = True, pipes: PipePool | None = None) -> None:
         a, b = self._ends
-        Relay(self.loop, a, b, b_half_closes=b_half_closes, on_done=self.results.append)
+        Relay(
+            self.loop,
+            a,
+            b,
+            b_half_closes=b_half_closes,
+            pipes=pipes,
+            on_done=self.results.append,
+        )
 
     def join_through_encryption(self) -> None:
         """Put an encrypted hop of its own between two relays, as between server and client."""
@@ -83,6 +92,12 @@ class Tunnel:
                 self.run(1)
                 meanwhile()
 
+    def fill(self, peer: socket.socket) -> None:
+        """Send until nothing more is taken, by anyone on the way."""
+        with contextlib.suppress(BlockingIOError):
+            while peer.send(LARGE[:65_536]):
+                self.run(3)
+
     def receive(self, peer: socket.socket) -> bytes:
         """Read to the end while the relay runs.
 
@@ -107,12 +122,20 @@ def tunnel(no_fd_leaks: None, loop: SelectorLoop, clock: MockClock, make_tcp: Ma
     return Tunnel(loop, clock, make_tcp)
 
 
-@pytest.fixture(params=["plain", "encrypted"])
-def joined(request: pytest.FixtureRequest, tunnel: Tunnel) -> Tunnel:
-    if request.param == "plain":
-        tunnel.join()
-    else:
+@pytest.fixture
+def pipes(no_fd_leaks: None) -> Iterator[PipePool]:
+    pool = PipePool(pipe_bytes=65_536)
+    yield pool
+    assert pool.lent == 0
+    pool.close()
+
+
+@pytest.fixture(params=["copied", "spliced", "encrypted"])
+def joined(request: pytest.FixtureRequest, pipes: PipePool, tunnel: Tunnel) -> Tunnel:
+    if request.param == "encrypted":
         tunnel.join_through_encryption()
+    else:
+        tunnel.join(pipes=pipes if request.param == "spliced" else None)
     return tunnel
 
 
@@ -231,16 +254,38 @@ def test_a_go_service_that_ends_has_a_second_until_both_are_closed(tunnel: Tunne
     assert tunnel.loop.watch_count == 0
 
 
-def test_a_user_who_does_not_read_costs_no_turns(tunnel: Tunnel) -> None:
-    tunnel.join()
-    sent = 0
-    try:
-        for _ in range(10_000):
-            sent += tunnel.service.send(LARGE[:65_536])
-            tunnel.run(3)
-    except BlockingIOError:
-        pass
+@pytest.mark.parametrize("spliced", [False, True])
+def test_bulk_to_a_go_service_that_has_ended_is_discarded(
+    tunnel: Tunnel, pipes: PipePool, spliced: bool
+) -> None:
+    tunnel.join(b_half_closes=False, pipes=pipes if spliced else None)
+    tunnel.fill(tunnel.user)
+    assert pipes.lent == spliced
+    tunnel.service.shutdown(socket.SHUT_WR)
+    tunnel.run()
+    for _ in range(20):
+        tunnel.send(tunnel.user, LARGE[:1_000_000])
+    tunnel.run()
+    assert pipes.lent == 0
+    tunnel.user.shutdown(socket.SHUT_WR)
+    assert tunnel.receive(tunnel.user) == b""
+    tunnel.run(200)
+    assert [result.ending for result in tunnel.results] == [Ending.CLEAN]
+    assert tunnel.loop.timer_count == 0
+
+
+@pytest.mark.parametrize("spliced", [False, True])
+def test_a_user_who_does_not_read_costs_no_turns(
+    tunnel: Tunnel, pipes: PipePool, spliced: bool
+) -> None:
+    tunnel.join(pipes=pipes if spliced else None)
+    tunnel.fill(tunnel.service)
+    assert pipes.lent == spliced
     turns = tunnel.loop.turns
     tunnel.loop.run_turn(0.05)
     assert tunnel.loop.turns == turns + 1
     assert tunnel.loop._epoll.poll(0) == [], "level-triggered readiness would spin"
+    for peer in (tunnel.user, tunnel.service):
+        reset(peer)
+    tunnel.run()
+    assert len(tunnel.results) == 1
