@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from frpd.errors import LimitError, TransportError
@@ -18,7 +20,7 @@ class Play:
     def __init__(self, world: World, pool_count: int = 0, wait: float = 10.0) -> None:
         self.world = world
         self.asked = 0
-        self.got: list[Endpoint] = []
+        self.got: list[object] = []
         self.errors: list[TransportError] = []
         self.pool = WorkConnPool(world.loop, self._ask, pool_count=pool_count, wait_seconds=wait)
 
@@ -30,7 +32,7 @@ class Play:
 
     def bring(self) -> tuple[ScriptedEndpoint, bool]:
         work = ScriptedEndpoint(self.world.loop)
-        return work, self.pool.arrived(work)
+        return work, self.pool.arrived(cast("Endpoint", work))
 
 
 @pytest.fixture
