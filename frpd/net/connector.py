@@ -14,6 +14,8 @@ from frpd.net.resolver import Addresses, OnFailed, Resolver
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer, Watch
 
+TCP_ESTABLISHED = 1  # tcpi_state, the first byte of struct tcp_info
+
 OnStream = Callable[[SocketStream], None]
 
 
@@ -134,6 +136,11 @@ class Attempt:
         code = sock.connect_ex(self._peer)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, os.strerror(code))
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED:
+            # On this machine the other end has answered by now: no need to trouble epoll.
+            self._stop_timer()
+            self._loop.call_soon(self._connect_settled)
+            return
         self._watch = self._loop.watch(sock.fileno(), self._callback_failed)
         self._watch.set(None, self._connect_settled)
         # The last one may use all the time that is left.
@@ -141,7 +148,8 @@ class Attempt:
 
     def _connect_settled(self) -> None:
         sock = self._sock
-        assert sock is not None
+        if sock is None:  # cancelled meanwhile
+            return
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._last_error = self._error(code)
@@ -164,8 +172,7 @@ class Attempt:
             self.fail(self._last_error)
 
     def _rearm(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._timer = self._loop.call_at(min(when, self._deadline), self._timed_out)
 
     def _where(self) -> str:
@@ -189,6 +196,9 @@ class Attempt:
     def _finish(self) -> None:
         self._done = True
         self._drop_socket()
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -86,6 +86,11 @@ class CopyHalf:
         self.over = self.stopped = True
         self.reading = self.blocked = False
 
+    def pass_end_on(self) -> None:
+        """Tell the sink that the source has ended."""
+        if not self._discarding:
+            self.sink.shutdown_write()
+
     def discard(self) -> None:
         """Go on reading to the source's end, but throw the bytes away."""
         self._pending = b""
@@ -152,6 +157,4 @@ class CopyHalf:
     def _end(self) -> None:
         self.over = True
         self.reading = self.blocked = False
-        if not self._discarding:
-            self.sink.shutdown_write()
         self._relay.half_ended(self)

@@ -160,7 +160,8 @@ class Relay:
         other = self._other(half)
         if other.over and not other.stopped:
             self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=False)
-            return
+            return  # closing says more than an end, in one call less
+        half.pass_end_on()
         if other.stopped or (half is self._ba and not self._b_half_closes):
             self._linger(other)
         self.update()

@@ -136,6 +136,7 @@ class LocalVisit:
             self._connected,
             self._refused,
             timeout_seconds=LOCAL_DIAL_SECONDS,
+            keepalive_seconds=0,  # the visitor's side notices
         )
 
     def give_up(self) -> None:

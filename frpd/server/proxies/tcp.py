@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import socket
 
-from frpd.errors import ProxyError
+from frpd.errors import ConnectionLost, ProxyError
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import host_of
 from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.server.proxies.base import ProxyContext, Visit
+
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 class TcpProxy:
@@ -36,10 +38,18 @@ class TcpProxy:
         )
         self.remote_addr = f":{self.port}"
         self._listener = Listener(context.loop, sock, self.on_user)
+        address = self._listener.address
+        # Visitors of a port on all addresses differ in the one they came to.
+        self._address = None if host_of(address) in ANY_HOST else address
 
     def on_user(self, stream: SocketStream) -> None:
         """A visitor has connected."""
-        source, destination = stream.peer, self._listener.address
+        try:
+            destination = self._address or stream.local_address()
+        except ConnectionLost:
+            stream.abort()
+            return
+        source = stream.peer
         hello = StartWorkConn(
             proxy_name=self.name,
             src_addr=host_of(source),

@@ -79,4 +79,5 @@ def test_all_bytes_arrive_in_order_and_are_counted(
     assert play.b.got == sent
     assert play.a.got == answered
     assert play.results == [RelayResult(len(sent), len(answered), Ending.CLEAN, "")]
-    assert play.a.acts == play.b.acts == ["end", "close"]
+    # Whose words were delivered last sees only the close, which says as much.
+    assert sorted((play.a.acts, play.b.acts)) == [["close"], ["end", "close"]]
