@@ -12,12 +12,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Callable
 
 from frpd.errors import LocalProtocolError
 
 DEFAULT_PIPE_BYTES = 1024 * 1024
 DEFAULT_BUDGET_BYTES = 32 * 1024 * 1024
 MAX_SPARE = 8
+# The kernel said no: so many requests are refused before it is asked again. Each try costs
+# four system calls, and what it waits for (other processes' pipes) takes its time.
+KERNEL_REFUSAL_PAUSE = 256
 
 
 class Pipe:
@@ -32,9 +36,20 @@ class Pipe:
         promised: bytes of those that belong to frames already announced.
         orphaned: its borrower has gone while bytes were promised; whoever
             pays the last of them gives it back.
+        on_paid: its borrower is called when no promise is left, paid or
+            withdrawn, but not after give_back().
     """
 
-    __slots__ = ("_pool", "capacity", "held", "orphaned", "promised", "read_fd", "write_fd")
+    __slots__ = (
+        "_pool",
+        "capacity",
+        "held",
+        "on_paid",
+        "orphaned",
+        "promised",
+        "read_fd",
+        "write_fd",
+    )
 
     def __init__(self, pool: PipePool, read_fd: int, write_fd: int, capacity: int) -> None:
         self._pool = pool
@@ -44,6 +59,7 @@ class Pipe:
         self.held = 0
         self.promised = 0
         self.orphaned = False
+        self.on_paid: Callable[[], None] | None = None
 
     @property
     def free_to_promise(self) -> int:
@@ -59,11 +75,16 @@ class Pipe:
     def settle(self, nbytes: int) -> None:
         """Promised bytes were paid or withdrawn; an orphan goes home with the last."""
         self.promised -= nbytes
-        if self.orphaned and not self.promised:
+        if self.promised:
+            return
+        if self.orphaned:
             self._pool.release(self)
+        elif self.on_paid is not None:
+            self.on_paid()
 
     def give_back(self) -> None:
         """Return it to its pool, at once or when the last promise is settled."""
+        self.on_paid = None
         if self.promised:
             self.orphaned = True
         else:
@@ -94,6 +115,8 @@ class PipePool:
         self._budget = budget_bytes
         self._spare: list[Pipe] = []
         self._bytes = 0  # of pipes that exist
+        self._pause = 0  # requests to refuse before the kernel is asked again
+        self._closed = False
         self.lent = 0
         self.refused = 0
 
@@ -102,9 +125,22 @@ class PipePool:
         """Capacity of all pipes that exist."""
         return self._bytes
 
+    def can_lend(self) -> bool:
+        """Return whether asking is worth while: acquire() may still be refused by the kernel."""
+        if self._spare:
+            return True
+        if self._closed or self._bytes + self._pipe_bytes > self._budget:
+            return False
+        if self._pause:
+            self._pause -= 1
+            return False
+        return True
+
     def acquire(self) -> Pipe | None:
         """Lend an empty pipe, or None: the budget is spent or the kernel refuses."""
-        pipe = self._spare.pop() if self._spare else self._make()
+        pipe: Pipe | None = None
+        if self.can_lend():
+            pipe = self._spare.pop() if self._spare else self._make()
         if pipe is None:
             self.refused += 1
         else:
@@ -117,22 +153,22 @@ class PipePool:
             raise LocalProtocolError("a pipe came back twice, or with bytes promised")
         pipe.orphaned = False
         self.lent -= 1
-        if pipe.held == 0 and len(self._spare) < MAX_SPARE:
+        if pipe.held == 0 and len(self._spare) < MAX_SPARE and not self._closed:
             self._spare.append(pipe)
         else:
             self._discard(pipe)
 
     def close(self) -> None:
-        """Close the spare pipes."""
+        """Lend no more; close the spare pipes, and each that comes back. Idempotent."""
+        self._closed = True
         while self._spare:
             self._discard(self._spare.pop())
 
     def _make(self) -> Pipe | None:
-        if self._bytes + self._pipe_bytes > self._budget:
-            return None
         try:
             read_fd, write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # EMFILE and the like: connections need descriptors more
+            self._pause = KERNEL_REFUSAL_PAUSE
             return None
         try:
             capacity = fcntl.fcntl(write_fd, fcntl.F_SETPIPE_SZ, self._pipe_bytes)
@@ -140,7 +176,9 @@ class PipePool:
             # EPERM: over the user's soft limit new pipes hold two pages; copying beats that.
             os.close(read_fd)
             os.close(write_fd)
+            self._pause = KERNEL_REFUSAL_PAUSE
             return None
+        self._pipe_bytes = capacity  # it rounds up
         self._bytes += capacity
         return Pipe(self, read_fd, write_fd, capacity)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 
-from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Outcome
 from frpd.net.pipes import Pipe
 
@@ -24,14 +23,12 @@ def fill(fd: int, pipe: Pipe, limit: int) -> int | Outcome:
         The number of bytes, or EMPTY, FULL (maybe) or EOF.
 
     Raises:
-        ConnectionLost: the connection was reset.
+        OSError: the connection was reset.
     """
     try:
         moved = os.splice(fd, pipe.write_fd, limit, flags=_FLAGS)
     except BlockingIOError:
         return Outcome.FULL if pipe.held else Outcome.EMPTY
-    except OSError as error:
-        raise ConnectionLost((error.strerror or str(error)).lower()) from error
     if not moved:
         return Outcome.EOF
     pipe.held += moved
@@ -48,13 +45,11 @@ def drain(pipe: Pipe, fd: int, limit: int, *, more: bool = False) -> int:
         more: further bytes follow at once, so a partial segment may wait.
 
     Raises:
-        ConnectionLost: the peer is gone.
+        OSError: the peer is gone.
     """
     try:
         moved = os.splice(pipe.read_fd, fd, limit, flags=_FLAGS_MORE if more else _FLAGS)
     except BlockingIOError:
         return 0
-    except OSError as error:
-        raise ConnectionLost((error.strerror or str(error)).lower()) from error
     pipe.held -= moved
     return moved

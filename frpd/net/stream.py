@@ -116,11 +116,7 @@ class SocketStream:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            # The kernel tells a reset once, and calls it an end afterwards. EPIPE is what
-            # it says when the peer had ended its direction before: a true end.
-            if error.errno != errno.EPIPE:
-                self._lost = _reason(error)
-            raise ConnectionLost(_reason(error)) from error
+            raise self._write_failed(error) from error
 
     def write_more(self, data: Buffer) -> int:
         """Write what more follows at once: a partial segment may wait for it."""
@@ -129,7 +125,7 @@ class SocketStream:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            raise ConnectionLost(_reason(error)) from error
+            raise self._write_failed(error) from error
 
     def room(self) -> int:
         """Return the size of the scratch buffer: the kernel does not say."""
@@ -191,6 +187,7 @@ class SocketStream:
             if pipe is None:
                 return Outcome.COPY
             self._pipe = pipe
+            pipe.on_paid = self._pipe_paid
         outcome = self.fill_pipe(pipe, limit)
         if isinstance(outcome, Outcome):
             if not pipe.held:
@@ -200,9 +197,7 @@ class SocketStream:
 
     def pipe_moved(self, nbytes: int) -> None:
         """See Endpoint.pipe_moved; an empty pipe goes back to the pool."""
-        pipe = self._pipe
-        if pipe is not None and not pipe.held:
-            self._return_pipe()
+        self._pipe_paid()
 
     def write_pipe(self, pipe: Pipe, limit: int) -> int:
         """See Endpoint.write_pipe."""
@@ -212,13 +207,33 @@ class SocketStream:
         """Move bytes from the socket into a pipe; see splice.fill."""
         if self._closed:
             raise ConnectionLost("closed here")
-        return splice.fill(self._sock.fileno(), pipe, limit)
+        try:
+            outcome = splice.fill(self._sock.fileno(), pipe, limit)
+        except OSError as error:
+            raise ConnectionLost(_reason(error)) from error
+        if outcome is Outcome.EOF and self._lost:
+            raise ConnectionLost(self._lost)
+        return outcome
 
     def drain_pipe(self, pipe: Pipe, limit: int, *, more: bool = False) -> int:
         """Move bytes out of a pipe into the socket; see splice.drain."""
         if self._closed:
             raise ConnectionLost("closed here")
-        return splice.drain(pipe, self._sock.fileno(), limit, more=more)
+        try:
+            return splice.drain(pipe, self._sock.fileno(), limit, more=more)
+        except OSError as error:
+            raise self._write_failed(error) from error
+
+    def _write_failed(self, error: OSError) -> ConnectionLost:
+        # The kernel tells a reset once, and calls it an end afterwards. EPIPE is what
+        # it says when the peer had ended its direction before: a true end.
+        if error.errno != errno.EPIPE:
+            self._lost = _reason(error)
+        return ConnectionLost(_reason(error))
+
+    def _pipe_paid(self) -> None:
+        if self._pipe is not None and not self._pipe.held:
+            self._return_pipe()
 
     def _return_pipe(self) -> None:
         pipe, self._pipe = self._pipe, None
