@@ -33,9 +33,10 @@ class Endpoint(Protocol):
     """One bidirectional byte stream. Loop thread only."""
 
     on_failure: Callback | None
-    """Called when a callback given to ``watch`` raised: whoever joined this
-    endpoint to others must let go of all of them. The endpoint itself has
-    been aborted by then."""
+    """Called when whoever joined this endpoint to others must let go of all of
+    them: a callback given to ``watch`` raised (the endpoint has been aborted
+    by then), or the connection was lost after its end had been read, when
+    nobody watches any more."""
 
     def read(self, limit: int) -> Buffer | Outcome:
         """Return between 1 and about ``limit`` bytes, or why there are none.

@@ -100,7 +100,7 @@ class Relay:
         self._lost = ""
         self._ab: CopyHalf = CopyHalf(self, a, b)
         self._ba: CopyHalf = CopyHalf(self, b, a)
-        a.on_failure = b.on_failure = self._callback_failed
+        a.on_failure = b.on_failure = self._side_failed
         self.update()
 
     @property
@@ -197,8 +197,8 @@ class Relay:
         self._timer = None
         self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=bool(self._lost))
 
-    def _callback_failed(self) -> None:
-        self.abort("internal error")
+    def _side_failed(self) -> None:
+        self.abort("connection lost")
 
     def _finish(self, ending: Ending, *, resets: bool = True) -> None:
         on_done, self._on_done = self._on_done, None

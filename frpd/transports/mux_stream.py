@@ -224,16 +224,23 @@ class MuxStream:
 
     def was_reset(self, withdrawn: int) -> None:
         """The peer sent RST; buffered bytes stay readable."""
-        self._lost = "connection reset by peer"
         self._withdraw(withdrawn)
         self._link.forget(self.stream_id)
-        self._schedule()
+        self._lost = "connection reset by peer"
+        self._tell_loss()
 
     def link_lost(self, reason: str) -> None:
         """The connection underneath is gone."""
         if not self._lost:
             self._lost = reason
-            self._wake()
+            self._tell_loss()
+
+    def _tell_loss(self) -> None:
+        """Wake whoever watches; who has read our end does not watch any more."""
+        if self._ended and not self._chunks and self._in_pipe is None and self.on_failure:
+            self._link.call_soon(self.on_failure)
+        else:
+            self._schedule()
 
     def _take(self, chunks: deque[Buffer], limit: int) -> Buffer:
         data = chunks.popleft()

@@ -416,7 +416,7 @@ def test_a_bug_in_a_callback_aborts_both(
     play.run()
     assert isinstance(source.error, ZeroDivisionError)
     assert play.a.acts == play.b.acts == ["abort"]
-    assert play.results == [RelayResult(0, 0, Ending.ABORTED, "internal error")]
+    assert play.results == [RelayResult(0, 0, Ending.ABORTED, "connection lost")]
 
 
 @pytest.mark.parametrize("ending", ["clean", "reset"])

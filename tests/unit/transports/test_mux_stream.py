@@ -228,6 +228,25 @@ def test_the_loss_of_the_link_wakes_a_writer_that_waits_for_room(links: Links) -
     assert writer.lost == "cut"
 
 
+@pytest.mark.parametrize("loss", ["reset", "link"])
+def test_a_loss_after_the_end_was_read_is_told_though_nobody_watches(
+    links: Links, loss: str
+) -> None:
+    near, far = links.open()
+    told: list[str] = []
+    near.on_failure = lambda: told.append("let go")
+    reader = Reader(near)
+    far.shutdown_write()
+    links.world.until(lambda: reader.end == "eof")
+    if loss == "reset":
+        far.abort()
+    else:
+        links.far.abort("gone")
+    links.world.until(lambda: told)
+    links.world.settle()
+    assert told == ["let go"]
+
+
 def test_close_throws_away_what_still_comes(links: Links) -> None:
     ours, theirs = links.open()
     theirs.write(b"unread")
