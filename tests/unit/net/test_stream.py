@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 
 from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Buffer, Outcome
+from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SCRATCH_BYTES, SelectorLoop
 from tests.unit.net.conftest import MakeTcp
@@ -222,28 +224,52 @@ def test_a_write_to_a_dead_peer_is_a_loss(loop: SelectorLoop, ends: Ends) -> Non
     stream.shutdown_write()
 
 
+def write(stream: SocketStream) -> None:
+    stream.write(b"x")
+
+
+def write_more(stream: SocketStream) -> None:
+    stream.write_more(b"x")
+
+
+def write_pipe(stream: SocketStream) -> None:
+    with contextlib.closing(PipePool(pipe_bytes=4096)) as pool:
+        pipe = pool.acquire()
+        assert pipe is not None
+        with contextlib.closing(pipe):
+            pipe.held = os.write(pipe.write_fd, b"x")
+            stream.write_pipe(pipe, 1)
+
+
+WRITES = pytest.mark.parametrize("write", [write, write_more, write_pipe])
+
+
+@WRITES
 def test_a_reset_that_a_write_has_found_is_not_an_end_to_readers(
-    loop: SelectorLoop, ends: Ends
+    loop: SelectorLoop, ends: Ends, write: Callable[[SocketStream], None]
 ) -> None:
     stream, peer = ends
     peer.sendall(b"half an ans")
     reset(peer)
     with pytest.raises(ConnectionLost):
-        stream.write(b"x")
+        write(stream)
     reader = Reader(stream)
     run_until(loop, lambda: reader.lost or reader.ended)
     assert reader.got == b"half an ans"
     assert (reader.lost, reader.ended) == ("connection reset by peer", False)
 
 
-def test_an_end_before_the_reset_stays_an_end(loop: SelectorLoop, ends: Ends) -> None:
+@WRITES
+def test_an_end_before_the_reset_stays_an_end(
+    loop: SelectorLoop, ends: Ends, write: Callable[[SocketStream], None]
+) -> None:
     stream, peer = ends
     peer.sendall(b"answer")
     peer.shutdown(socket.SHUT_WR)
     stream.write(b"nobody reads this")
     reset(peer)
     with pytest.raises(ConnectionLost):
-        stream.write(b"x")
+        write(stream)
     reader = Reader(stream)
     run_until(loop, lambda: reader.lost or reader.ended)
     assert reader.got == b"answer"
