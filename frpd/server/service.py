@@ -7,7 +7,8 @@ port belongs to whom, which relays run. Everything is on one loop.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.clock import unix_now
@@ -52,6 +53,15 @@ RUN_ID_BYTES = 8
 _log = get_logger("frpd.server.service")
 
 
+def bind_ports(config: ServerConfig) -> list[socket.socket]:
+    """Bind everything that the configuration names; no loop is needed for it.
+
+    Raises:
+        ListenError: a port cannot be had; nothing stays bound.
+    """
+    return [bind_tcp(config.bind_addr, config.bind_port, keepalive_seconds=config.tcp_keepalive)]
+
+
 class Service:
     """The server. Loop thread only.
 
@@ -92,17 +102,16 @@ class Service:
         self.proxies: dict[str, Proxy] = {}
         self.relays: set[Relay] = set()
 
-    def listen(self) -> None:
-        """Bind everything that the configuration names.
+    def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
+        """Take clients from these sockets of bind_ports, by default from new ones.
 
         Raises:
             ListenError: a port cannot be had; nothing stays bound.
         """
-        config = self._config
-        sock = bind_tcp(config.bind_addr, config.bind_port, keepalive_seconds=config.tcp_keepalive)
-        listener = Listener(self._loop, sock, self._accepted)
-        self._listeners.append(listener)
-        _log.info("frps tcp listen on %s", format_address(listener.address))
+        for sock in bind_ports(self._config) if bound is None else bound:
+            listener = Listener(self._loop, sock, self._accepted)
+            self._listeners.append(listener)
+            _log.info("frps tcp listen on %s", format_address(listener.address))
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
