@@ -53,6 +53,7 @@ class Service:
         entropy: for jitter and ciphers.
         on_fatal: called when the first login fails and ``login_fail_exit``
             asks to give up, with the reason.
+        on_first_login: called when the server has let us in for the first time.
     """
 
     def __init__(
@@ -62,12 +63,14 @@ class Service:
         setup: ClientSetup,
         entropy: Entropy,
         on_fatal: Callable[[str], None],
+        on_first_login: Callable[[], None] = lambda: None,
     ) -> None:
         common = setup.common
         self._loop = loop
         self._common = common
         self._entropy = entropy
         self._on_fatal = on_fatal
+        self._on_first_login = on_first_login
         self._transport: Transport = TRANSPORTS[common.protocol](
             connector,
             common.server_addr,
@@ -186,6 +189,7 @@ class Service:
             return
         assert self._link is not None
         self._backoff.succeeded()
+        first_login = not self._entered_once
         self._entered_once = True
         self._entered_at = self._loop.now()
         self._run_id = answer.run_id
@@ -197,6 +201,8 @@ class Service:
             answer.run_id,
             answer.server_udp_port,
         )
+        if first_login:
+            self._on_first_login()
         link, self._link = self._link, None
         self._control = ControlSession(
             self._loop,
