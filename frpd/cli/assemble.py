@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Iterable
+from dataclasses import replace
 
 from frpd import log
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
+from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
+from frpd.cli.flags import DaemonOptions
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig, ClientSetup
@@ -19,40 +23,97 @@ from frpd.net.port_holder import port_holder
 from frpd.net.resolver import Resolver
 from frpd.selector_loop import SelectorLoop
 from frpd.server.service import Service as ServerService
+from frpd.server.service import bind_ports
 from frpd.workers import WorkerPool
 
 _log = log.get_logger("frpd.cli.assemble")
 
 
-def run_server(config: ServerConfig, warnings: Iterable[str]) -> int:
-    """Run frps until it is stopped; return the exit status."""
-    if not _start_log(config, [*warnings, *server_warnings(config)]):
+def run_server(
+    config: ServerConfig, warnings: Iterable[str], background: DaemonOptions | None = None
+) -> int:
+    """Run frps until it is stopped; return the exit status.
+
+    Args:
+        config: checked.
+        warnings: for the head of the log.
+        background: of ``--daemon``; the parent's status then tells whether it serves.
+    """
+    said = [*warnings, *server_warnings(config)]
+    try:
+        if background is None:
+            _start_log(config, said)
+            return _serve(config, bind_ports(config), Terminal())
+        config = replace(config, log_file=daemon_log_file(config.log_file))
+
+        def serve(listeners: list[socket.socket], report: Report) -> int:
+            _start_log(config, said)
+            return _serve(config, listeners, report)
+
+        return run_in_background(
+            background,
+            bind=lambda: bind_ports(config),
+            try_log=lambda: _try_log(config),
+            serve=serve,
+        )
+    except ListenError as error:
+        print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
+    except ConfigError as error:
+        print(error, flush=True)
+    return 1
+
+
+def run_client(
+    setup: ClientSetup, warnings: Iterable[str], background: DaemonOptions | None = None
+) -> int:
+    """Run frpc until it is stopped; return the exit status.
+
+    Args:
+        setup: checked.
+        warnings: for the head of the log.
+        background: as for run_server. Without ``login_fail_exit`` nobody waits for the login.
+    """
+    refusals = list(client_refusals(setup))
+    if refusals:
+        print(*refusals, sep="\n", flush=True)
         return 1
+    said = [*warnings, *client_warnings(setup)]
+    try:
+        if background is None:
+            _start_log(setup.common, said)
+            return _connect(setup, Terminal())
+        log_file = daemon_log_file(setup.common.log_file)
+        setup = replace(setup, common=replace(setup.common, log_file=log_file))
+
+        def serve(_listeners: list[socket.socket], report: Report) -> int:
+            _start_log(setup.common, said)
+            return _connect(setup, report)
+
+        return run_in_background(
+            background, bind=list, try_log=lambda: _try_log(setup.common), serve=serve
+        )
+    except ConfigError as error:
+        print(error, flush=True)
+        return 1
+
+
+def _serve(config: ServerConfig, listeners: list[socket.socket], report: Report) -> int:
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
     try:
         service = ServerService(loop, pool, config, SystemEntropy())
-        service.listen()
+        service.listen(listeners)
         _log.info("frps started successfully")
+        loop.call_soon(report.ready)
         return Daemon(loop, config.shutdown_drain_seconds).run(service)
-    except ListenError as error:
-        print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
-        return 1
     finally:
         pool.close()
         loop.close()
 
 
-def run_client(setup: ClientSetup, warnings: Iterable[str]) -> int:
-    """Run frpc until it is stopped; return the exit status."""
+def _connect(setup: ClientSetup, report: Report) -> int:
     common = setup.common
-    refusals = list(client_refusals(setup))
-    if refusals:
-        print(*refusals, sep="\n", flush=True)
-        return 1
-    if not _start_log(common, [*warnings, *client_warnings(setup)]):
-        return 1
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
@@ -65,32 +126,34 @@ def run_client(setup: ClientSetup, warnings: Iterable[str]) -> int:
         daemon.fail()
 
     connector = Connector(loop, Resolver(pool, common.dns_server))
-    service = ClientService(loop, connector, setup, SystemEntropy(), give_up)
+    service = ClientService(loop, connector, setup, SystemEntropy(), give_up, report.ready)
     loop.call_soon(service.start)
+    if not common.login_fail_exit:
+        loop.call_soon(report.ready)
     try:
         status = daemon.run(service)
     finally:
         pool.close()
         loop.close()
     if refusal:
-        print(refusal, flush=True)
+        report.failed(refusal)
     return status
 
 
-def _start_log(config: ServerConfig | ClientConfig, warnings: Iterable[str]) -> bool:
-    try:
-        log.setup(
-            target=config.log_file,
-            level=config.log_level,
-            max_days=config.log_max_days,
-            color=not config.disable_log_color,
-        )
-    except ConfigError as error:
-        print(error, flush=True)
-        return False
+def _start_log(config: ServerConfig | ClientConfig, warnings: Iterable[str]) -> None:
+    log.setup(
+        target=config.log_file,
+        level=config.log_level,
+        max_days=config.log_max_days,
+        color=not config.disable_log_color,
+    )
     for warning in warnings:
         _log.warning("%s", warning)
-    return True
+
+
+def _try_log(config: ServerConfig | ClientConfig) -> None:
+    _start_log(config, ())
+    log.close()
 
 
 def _explain(error: ListenError, port: int) -> str:

@@ -9,11 +9,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from frpd import __version__
 from frpd.config.flags import ALIASES
 from frpd.config.kinds import Field, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """What was typed with ``--daemon``."""
+
+    pid_file: str | None = None
+    user: str | None = None
 
 
 class FrpParser(argparse.ArgumentParser):
@@ -61,6 +70,37 @@ def add_config_flags(
         default=default_dialect,
         help="read the file as frp up to 0.35 (old) or as later ones did (new, the default)",
     )
+
+
+def add_daemon_flags(parser: argparse.ArgumentParser) -> None:
+    """Add ``--daemon`` and what goes with it; daemon_options reads them."""
+    parser.add_argument(
+        "--daemon",
+        action="store_true",
+        help="run in the background; returns once it serves, or with the error",
+    )
+    parser.add_argument(
+        "--pid_file", metavar="FILE", help="with --daemon: the process id goes there, locked"
+    )
+    # Not "user": that is a key of frpc.ini, which the quick forms have a flag for.
+    parser.add_argument(
+        "--user",
+        dest="account",
+        metavar="NAME[:GROUP]",
+        help="with --daemon: whom to become once the ports are bound",
+    )
+
+
+def daemon_options(
+    parser: argparse.ArgumentParser, namespace: argparse.Namespace
+) -> DaemonOptions | None:
+    """Return the options of a daemon; None, and no flag that would be lost, in the foreground."""
+    if namespace.daemon:
+        return DaemonOptions(pid_file=namespace.pid_file, user=namespace.account)
+    for name, value in (("--pid_file", namespace.pid_file), ("--user", namespace.account)):
+        if value is not None:
+            parser.error(f"{name} works only with --daemon")
+    return None
 
 
 def add_value_flags(

@@ -6,7 +6,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from frpd.cli.flags import add_config_flags, add_value_flags, given, new_parser, normalise
+from frpd.cli.flags import (
+    FrpParser,
+    add_config_flags,
+    add_daemon_flags,
+    add_value_flags,
+    daemon_options,
+    given,
+    new_parser,
+    normalise,
+)
 from frpd.cli.verify import print_refusals, verify_client
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
@@ -57,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
     if options.command == "verify":
         return verify_client(options.config, dialect=options.ini_dialect, strict=options.strict)
+    background = daemon_options(parser, options)
     try:
         loaded = _load(options)
     except ConfigError as error:
@@ -66,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_client(loaded.value, loaded.warnings)
+    return run_client(loaded.value, loaded.warnings, background)
 
 
 def _load(options: argparse.Namespace) -> Loaded[ClientSetup]:
@@ -77,8 +87,9 @@ def _load(options: argparse.Namespace) -> Loaded[ClientSetup]:
     return Loaded(client_from_flags(common, options.command, proxy))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> FrpParser:
     parser = new_parser("frpc", "frpc exposes local services through an frps.", DEFAULT_FILE)
+    add_daemon_flags(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     verify = commands.add_parser("verify", help="check the file of -c", allow_abbrev=False)
     # Without defaults of their own they leave alone what stood before "verify".

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from frpd.cli.flags import add_value_flags, given, new_parser, normalise
+from frpd.cli.flags import (
+    add_daemon_flags,
+    add_value_flags,
+    daemon_options,
+    given,
+    new_parser,
+    normalise,
+)
 from frpd.cli.verify import print_refusals, verify_server
 from frpd.config.fields import SERVER
 from frpd.config.flags import server_from_flags
@@ -47,12 +54,14 @@ FLAGS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frps; return the exit status."""
     parser = new_parser("frps", "frps opens ports on behalf of frpc clients behind NATs.", None)
+    add_daemon_flags(parser)
     add_value_flags(parser, FLAGS, SERVER)
     parser.add_argument("--strict", action="store_true", help="verify: warnings are errors")
     parser.add_argument("words", nargs="*", metavar="verify", help="only check the file of -c")
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
     if options.words[:1] == ["verify"]:
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
+    background = daemon_options(parser, options)
     try:
         if options.config is not None:
             loaded = load_server(options.config, dialect=options.ini_dialect)
@@ -65,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_server(loaded.value, loaded.warnings)
+    return run_server(loaded.value, loaded.warnings, background)
 
 
 if __name__ == "__main__":

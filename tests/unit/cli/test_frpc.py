@@ -9,6 +9,7 @@ import pytest
 
 from frpd import __version__
 from frpd.cli import assemble, frpc
+from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
 from frpd.config.flags import ALIASES
@@ -23,10 +24,17 @@ class Started:
 
     def __init__(self) -> None:
         self.setup: ClientSetup | None = None
+        self.background: DaemonOptions | None = None
 
-    def __call__(self, setup: ClientSetup, warnings: Iterable[str]) -> int:
+    def __call__(
+        self,
+        setup: ClientSetup,
+        warnings: Iterable[str],
+        background: DaemonOptions | None = None,
+    ) -> int:
         del warnings
         self.setup = setup
+        self.background = background
         return STATUS
 
 
@@ -194,3 +202,12 @@ def test_what_it_does_not_know_is_named_and_exits_with_1(
         frpc.main(typed)
     assert ending.value.code == 1
     assert capsys.readouterr().err == f"Error: {text}\nRun 'frpc --help' for usage.\n"
+
+
+def test_a_daemon_s_user_and_the_user_of_a_quick_form_are_two(started: Started) -> None:
+    daemon = ("--daemon", "--user", "nobody")
+    quick = ("tcp", "--user", "alice", "-n", "web", "-l", "80", "-r", "6000")
+    assert setup_of(started, *daemon, *quick).common.user == "alice"
+    assert started.background == DaemonOptions(user="nobody")
+    setup_of(started, *quick)
+    assert started.background is None

@@ -9,6 +9,7 @@ import pytest
 
 from frpd import __version__
 from frpd.cli import assemble, frps
+from frpd.cli.flags import DaemonOptions
 from frpd.config.fields import SERVER
 from frpd.config.flags import ALIASES
 from frpd.config.server import ServerConfig
@@ -21,10 +22,17 @@ class Started:
 
     def __init__(self) -> None:
         self.config: ServerConfig | None = None
+        self.background: DaemonOptions | None = None
         self.warnings: list[str] = []
 
-    def __call__(self, config: ServerConfig, warnings: Iterable[str]) -> int:
+    def __call__(
+        self,
+        config: ServerConfig,
+        warnings: Iterable[str],
+        background: DaemonOptions | None = None,
+    ) -> int:
         self.config = config
+        self.background = background
         self.warnings = list(warnings)
         return STATUS
 
@@ -132,3 +140,21 @@ def test_an_unknown_flag_exits_with_1(capsys: pytest.CaptureFixture[str]) -> Non
         frps.main(["--nope"])
     assert ending.value.code == 1
     assert capsys.readouterr().err == "Error: unknown flag: --nope\nRun 'frps --help' for usage.\n"
+
+
+def test_a_daemon_has_its_flags(started: Started) -> None:
+    config_of(started, "--daemon", "--pid-file", "/run/frps.pid", "--user=frpd:adm")
+    assert started.background == DaemonOptions(pid_file="/run/frps.pid", user="frpd:adm")
+    config_of(started)
+    assert started.background is None
+
+
+@pytest.mark.parametrize("flag", ["--pid_file", "--user"])
+def test_a_flag_of_daemons_is_an_error_in_the_foreground(
+    started: Started, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    with pytest.raises(SystemExit) as ending:
+        frps.main([flag, "x"])
+    assert ending.value.code == 1
+    assert capsys.readouterr().err.startswith(f"Error: {flag} works only with --daemon\n")
+    assert started.config is None
