@@ -19,6 +19,7 @@ from frpd.entropy import SystemEntropy
 from frpd.errors import ConfigError
 from frpd.net.connector import Connector
 from frpd.net.listener import ListenError
+from frpd.net.netwatch import NetworkWatcher
 from frpd.net.port_holder import port_holder
 from frpd.net.resolver import Resolver
 from frpd.selector_loop import SelectorLoop
@@ -127,12 +128,15 @@ def _connect(setup: ClientSetup, report: Report) -> int:
 
     connector = Connector(loop, Resolver(pool, common.dns_server))
     service = ClientService(loop, connector, setup, SystemEntropy(), give_up, report.ready)
+    watcher = NetworkWatcher(loop, pool, service.network_changed)
+    loop.call_soon(watcher.start)
     loop.call_soon(service.start)
     if not common.login_fail_exit:
         loop.call_soon(report.ready)
     try:
         status = daemon.run(service)
     finally:
+        watcher.close()
         pool.close()
         loop.close()
     if refusal:

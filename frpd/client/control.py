@@ -9,7 +9,9 @@ from frpd.client.proxy_table import ProxyTable
 from frpd.clock import unix_now
 from frpd.errors import FrpError, TransportError
 from frpd.log import PrefixLogger
+from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint
+from frpd.net.netwatch import has_address
 from frpd.proto.message.types import (
     CloseProxy,
     Message,
@@ -26,6 +28,8 @@ from frpd.transports.messages import MessageStream
 
 # A server may ask for work connections without end; this many may be unused.
 MAX_IDLE_WORK_CONNS = 16_384
+# A server that says nothing for so long after the network changed is out of reach.
+PROBE_SECONDS = 3.0
 
 
 class ControlSession:
@@ -72,6 +76,8 @@ class ControlSession:
         self._ping_timer: Timer | None = None
         self._pong_timer: Timer | None = None
         self._retry_timer: Timer | None = None
+        self._probe_timer: Timer | None = None
+        self._probed_at = 0.0
         self._idle: set[WorkConn] = set()
         self._opening = 0  # work connections that were asked for and are not open yet
         self._closed = False
@@ -91,12 +97,24 @@ class ControlSession:
             if self._table.running(name) is not None:
                 self._stream.send(CloseProxy(proxy_name=name))
 
+    def probe(self) -> None:
+        """The network has changed: find out soon whether the server can still be reached."""
+        local = self._link.local_address
+        if local is not None and not has_address(local):
+            self.lost(f"{host_of(local)} is no longer an address of this machine")
+            return
+        self._end_probe()
+        self._probed_at = self._loop.now()
+        self._probe_timer = self._loop.call_later(PROBE_SECONDS, self._probe_due)
+        self._send_ping()
+
     def close(self) -> None:
         """End the session without a word to on_lost. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        for timer in (self._ping_timer, self._pong_timer, self._retry_timer):
+        timers = (self._ping_timer, self._pong_timer, self._retry_timer, self._probe_timer)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
         idle, self._idle = self._idle, set()
@@ -130,6 +148,7 @@ class ControlSession:
             self.lost(f"the server refused our heartbeat: {pong.error}")
             return
         self._last_pong = self._loop.now()
+        self._end_probe()
         self.log.debug("receive heartbeat from server")
 
     def _on_end(self, error: FrpError | None) -> None:
@@ -154,9 +173,25 @@ class ControlSession:
             self.lost(f"no heartbeat from the server for {silent:.0f} s")
 
     def _ping(self) -> None:
+        self._send_ping()
+        self._arm_ping()
+
+    def _send_ping(self) -> None:
         self.log.debug("send heartbeat to server")
         self._stream.send(Ping(*self._auth.ping_fields(unix_now())))
-        self._arm_ping()
+
+    def _probe_due(self) -> None:
+        # On a slow link the answer waits behind our own data: other bytes count as well.
+        silent_until = max(self._probed_at, self._link.last_input_at()) + PROBE_SECONDS
+        if silent_until > self._loop.now():
+            self._probe_timer = self._loop.call_at(silent_until, self._probe_due)
+        else:
+            self.lost("no answer since the network has changed")
+
+    def _end_probe(self) -> None:
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
+            self._probe_timer = None
 
     def _arm_retry(self) -> None:
         if self._retry_timer is not None:

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
-from frpd.client.control import ControlSession
+from frpd.client.control import PROBE_SECONDS, ControlSession
 from frpd.client.login import Backoff
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.general import ProxyContext, ServesWork
@@ -128,6 +128,18 @@ class Service:
             relay.abort("the client stops")
         self._pipes.close()
 
+    def network_changed(self) -> None:
+        """An address, a route or a link of this machine changed: act on what it may mean."""
+        if self._closed:
+            return
+        if self._control is not None:
+            self._control.probe()
+        if self._retry is not None:  # perhaps because of the probe
+            self._retry.cancel()
+            self._try_login()
+        elif self._link is not None:
+            self._loop.call_later(PROBE_SECONDS, self._begin_anew, self._link)
+
     # Relays.
 
     def relay_started(self, relay: Relay) -> None:
@@ -246,6 +258,12 @@ class Service:
         lasted = self._loop.now() - self._entered_at
         pause = 0.0 if lasted >= STABLE_SECONDS else self._backoff.unreachable()
         self._retry = self._loop.call_later(pause, self._try_login)
+
+    def _begin_anew(self, link: ServerLink) -> None:
+        """Give up an attempt from before a change that has got nowhere since."""
+        if self._link is link:
+            self._drop_attempt()
+            self._try_login()
 
     def _drop_attempt(self) -> None:
         if self._login is not None:

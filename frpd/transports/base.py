@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from frpd.errors import TransportError
+from frpd.net.address import SockAddr
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketStream
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop
@@ -46,6 +48,13 @@ class ServerLink(Protocol):
     def close(self) -> None:
         """Drop everything, calls under way included. Idempotent."""
 
+    @property
+    def local_address(self) -> SockAddr | None:
+        """Our address of the first connection, if there is one and its carrier can tell."""
+
+    def last_input_at(self) -> float:
+        """Return when the server's last bytes came; -inf where nobody notes it."""
+
 
 class MuxedLink:
     """All streams over one yamux connection, dialled with the first of them.
@@ -72,6 +81,7 @@ class MuxedLink:
         self._keepalive = keepalive_seconds
         self._windows = windows
         self._on_lost = on_lost
+        self.local_address: SockAddr | None = None
         self._dialing: Dialing | None = None
         self._mux: MuxLink | None = None
         self._closed = False
@@ -84,6 +94,7 @@ class MuxedLink:
 
         def connected(carrier: Endpoint) -> None:
             self._dialing = None
+            self.local_address = _local_address(carrier)
             session = YamuxSession(
                 is_client=True,
                 now=self._loop.now(),
@@ -106,6 +117,10 @@ class MuxedLink:
             self._mux.go_away()
             self._mux.close()
 
+    def last_input_at(self) -> float:
+        """See ServerLink.last_input_at: of any stream."""
+        return float("-inf") if self._mux is None else self._mux.session.last_input_at
+
     def _mux_closed(self, reason: str) -> None:
         if not self._closed:
             self._closed = True
@@ -125,6 +140,7 @@ class DirectLink:
     """
 
     def __init__(self, transport: Transport) -> None:
+        self.local_address: SockAddr | None = None
         self._transport = transport
         self._dialing: set[Dialing] = set()
         self._closed = False
@@ -145,6 +161,8 @@ class DirectLink:
 
         def connected(endpoint: Endpoint) -> None:
             settle()
+            if self.local_address is None:
+                self.local_address = _local_address(endpoint)
             on_open(endpoint)
 
         def failed(error: TransportError) -> None:
@@ -161,3 +179,11 @@ class DirectLink:
         for dialing in self._dialing:
             dialing.cancel()
         self._dialing.clear()
+
+    def last_input_at(self) -> float:
+        """See ServerLink.last_input_at: each connection is its owner's."""
+        return float("-inf")
+
+
+def _local_address(carrier: Endpoint) -> SockAddr | None:
+    return carrier.local_address() if isinstance(carrier, SocketStream) else None

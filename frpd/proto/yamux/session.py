@@ -91,6 +91,11 @@ class YamuxSession(SessionInput):
         return len(self._streams)
 
     @property
+    def last_input_at(self) -> float:
+        """When the peer's last bytes came; at first the time of birth."""
+        return self._last_input_at
+
+    @property
     def may_open(self) -> bool:
         """Whether ``open_stream`` would succeed now."""
         return self._why_no_open() is None

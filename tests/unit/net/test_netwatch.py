@@ -285,7 +285,7 @@ def test_close_while_a_worker_reads_wants_no_answer(kernel: Kernel) -> None:
 def test_without_pyroute2_there_is_one_line_and_no_socket(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "frpd.net.netwatch")
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     watcher = NetworkWatcher(world.loop, world.pool, lambda: None)
     watcher.start()
@@ -298,7 +298,7 @@ def test_without_pyroute2_there_is_one_line_and_no_socket(
 def test_a_pyroute2_that_cannot_be_imported_ends_the_watch(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "frpd.net.netwatch")
     monkeypatch.setitem(sys.modules, "pyroute2.netlink.rtnl.marshal", None)
     assert kernel.reports_after("address added") == 0
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
@@ -311,7 +311,7 @@ def test_a_system_without_netlink_is_not_watched(
     def refuse() -> socket.socket:
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "frpd.net.netwatch")
     monkeypatch.setattr(netwatch, "open_netlink", refuse)
     NetworkWatcher(world.loop, world.pool, lambda: None).start()
     assert "not watched: [Errno 97] Address family not supported" in caplog.text
