@@ -115,7 +115,7 @@ class Endpoint(Protocol):
         """Take up to ``limit`` bytes of a pipe that nobody has promised yet.
 
         They have left the pipe, or are promised and leave it later; 0 means
-        blocked: wait for on_writable.
+        blocked: wait for on_writable. A limit of 0 only asks for the error.
 
         Raises:
             ConnectionLost: as write().

@@ -34,6 +34,7 @@ class Pipe:
             small segments fill it long before.
         held: bytes inside.
         promised: bytes of those that belong to frames already announced.
+        void: bytes of those whose announcement was withdrawn: they belong to nobody.
         orphaned: its borrower has gone while bytes were promised; whoever
             pays the last of them gives it back.
         on_paid: its borrower is called when no promise is left, paid or
@@ -48,6 +49,7 @@ class Pipe:
         "orphaned",
         "promised",
         "read_fd",
+        "void",
         "write_fd",
     )
 
@@ -58,13 +60,14 @@ class Pipe:
         self.capacity = capacity
         self.held = 0
         self.promised = 0
+        self.void = 0
         self.orphaned = False
         self.on_paid: Callable[[], None] | None = None
 
     @property
     def free_to_promise(self) -> int:
         """Bytes inside that nobody has announced yet."""
-        return self.held - self.promised
+        return self.held - self.promised - self.void
 
     def read(self, limit: int) -> bytes:
         """Take bytes out into memory, for a reader that does not splice any more."""
@@ -73,7 +76,7 @@ class Pipe:
         return data
 
     def settle(self, nbytes: int) -> None:
-        """Promised bytes were paid or withdrawn; an orphan goes home with the last."""
+        """Promised bytes were paid; an orphan goes home with the last."""
         self.promised -= nbytes
         if self.promised:
             return
@@ -81,6 +84,11 @@ class Pipe:
             self._pool.release(self)
         elif self.on_paid is not None:
             self.on_paid()
+
+    def withdraw(self, nbytes: int) -> None:
+        """Promised bytes need not be paid; they stay in here, and nobody wants them."""
+        self.void += nbytes
+        self.settle(nbytes)
 
     def give_back(self) -> None:
         """Return it to its pool, at once or when the last promise is settled."""

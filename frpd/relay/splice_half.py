@@ -60,8 +60,8 @@ class SpliceHalf(CopyHalf):
     def on_writable(self) -> None:
         """The sink may take more, or has paid for what it took."""
         if self._full_held:
-            if self._last is not None and self._last.held >= self._full_held:
-                return  # promised, and not paid yet
+            if not self._is_drained():
+                return
             self._full_held = 0
         self.source.pipe_moved(0)
         if self._pipe is not None:
@@ -71,8 +71,9 @@ class SpliceHalf(CopyHalf):
         super().on_writable()
 
     def stop(self) -> None:
-        """Move nothing any more; the endpoints give their pipes back when they close."""
+        """Move nothing any more; pipes go back."""
         self._pipe = None
+        self.source.splice_with(None)
         super().stop()
 
     def _push(self, pipe: Pipe) -> bool:
@@ -96,6 +97,16 @@ class SpliceHalf(CopyHalf):
         assert self._last is not None
         self._full_held = self._last.held
         self._block()
+
+    def _is_drained(self) -> bool:
+        """Whether promised bytes were paid since; a sink that is lost may never pay."""
+        assert self._last is not None
+        try:
+            self.sink.write_pipe(self._last, 0)
+        except ConnectionLost as error:
+            self._relay.sink_lost(self, str(error))
+            return False
+        return self._last.held < self._full_held
 
     def _weigh(self, nbytes: int) -> None:
         self._shorts = self._shorts + 1 if nbytes < SHORT_BYTES else 0

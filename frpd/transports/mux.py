@@ -30,6 +30,7 @@ from frpd.proto.yamux.events import (
     WindowOpened,
     YamuxEvent,
 )
+from frpd.proto.yamux.frames import HEADER_BYTES
 from frpd.proto.yamux.payload import PayloadDue
 from frpd.proto.yamux.session import YamuxSession
 from frpd.selector_loop import SelectorLoop, Timer
@@ -45,6 +46,7 @@ FLUSH_EARLY_BYTES = 64 * 1024
 MIN_RUN_BYTES = 32 * 1024
 # Then other connections have their turn.
 EXACT_BYTES_PER_TURN = 1024 * 1024
+EXACT_BYTES_PER_HEADER = 32 * 1024  # what a header of its own costs, in payload's time
 # How long close() waits for a peer that does not read.
 CLOSE_SECONDS = 10.0
 
@@ -74,6 +76,7 @@ class MuxLink:
         "_closing",
         "_exact",
         "_flush_planned",
+        "_large",
         "_loop",
         "_on_closed",
         "_on_stream",
@@ -98,6 +101,7 @@ class MuxLink:
         self._loop = loop
         self._carrier = carrier
         self._trunk = carrier if isinstance(carrier, SocketStream) else None
+        self._large = False  # the last chunk that was read ended with much of one frame
         self._exact = False  # reading headers alone, so that payload can be spliced
         self._on_stream = on_stream
         self._on_closed: Callable[[str], None] | None = on_closed
@@ -281,21 +285,27 @@ class MuxLink:
     def _read_bulk(self) -> None:
         """Read as much as there is: right for small frames."""
         if self._receive(READ_BYTES):
-            self._exact = self._spliceable(MIN_RUN_BYTES) is not None
+            _, remaining = self._next_run()
+            self._exact = self._large or remaining >= MIN_RUN_BYTES
 
     def _read_exactly(self) -> None:
         """Read no payload that could be spliced: right while frames are large."""
         budget = EXACT_BYTES_PER_TURN
         while budget > 0 and not self._closed:
-            found = self._spliceable(1)
-            if found is not None:
-                moved = self._splice_run(*found)
+            stream, remaining = self._next_run()
+            if stream is not None and stream.takes_pipe:
+                moved = self._splice_run(stream, remaining)
                 if not moved:
                     return
                 budget -= moved
-            elif not self._receive(self.session.bytes_wanted()):
+                continue
+            wanted = self.session.bytes_wanted()
+            if not self._receive(wanted):
                 return
-            elif self._spliceable(MIN_RUN_BYTES) is None:
+            budget -= wanted + EXACT_BYTES_PER_HEADER
+            if self.session.bytes_wanted() <= HEADER_BYTES:
+                continue  # a frame without payload, or half a header
+            if self._next_run()[1] < MIN_RUN_BYTES:
                 self._exact = False
                 return
 
@@ -307,16 +317,25 @@ class MuxLink:
                 self._shut("closed by the peer", clean=True)
             return False
         self.session.receive_data(data, self._loop.now())
-        self._deliver(self.session.take_events())
+        events = self.session.take_events()
+        self._deliver(events)
+        self._large = bool(events) and self._was_large(events[-1])
         return not self._closed
 
-    def _spliceable(self, at_least: int) -> tuple[MuxStream, int] | None:
-        """Return whose payload comes next, and how much, if it may be spliced."""
+    def _was_large(self, event: YamuxEvent) -> bool:
+        """Whether it told of payload that had better been spliced; the next frame may be so too."""
+        if type(event) is not Data or len(event.payload) < MIN_RUN_BYTES or self._trunk is None:
+            return False
+        stream = self._streams.get(event.stream_id)
+        return stream is not None and stream.wants_pipe
+
+    def _next_run(self) -> tuple[MuxStream | None, int]:
+        """Return whose payload comes next, and how much, if its reader wants it spliced."""
         run = self.session.payload_run() if self._trunk is not None else None
-        if run is None or run.remaining < at_least:
-            return None
+        if run is None:
+            return None, 0
         stream = self._streams.get(run.stream_id)
-        return None if stream is None or not stream.takes_pipe else (stream, run.remaining)
+        return (None, 0) if stream is None or not stream.wants_pipe else (stream, run.remaining)
 
     def _splice_run(self, stream: MuxStream, remaining: int) -> int:
         """Move payload of one run into its stream's pipe; return how much.
@@ -438,5 +457,5 @@ class MuxLink:
         """Nothing will be paid any more: let the pipes go."""
         while (segment := self.session.next_segment()) is not None:
             if isinstance(segment, PayloadDue) and isinstance(segment.source, Pipe):
-                segment.source.settle(segment.remaining)
+                segment.source.withdraw(segment.remaining)
             self.session.segment_sent(len(segment))

@@ -64,8 +64,11 @@ class MuxStream:
 
     def read(self, limit: int) -> Buffer | Outcome:
         """See Endpoint.read; reading gives the peer its credit back."""
-        if self._in_pipe is not None:
-            spilled = self._in_pipe.read(limit)
+        pipe = self._in_pipe
+        if pipe is not None and pipe.free_to_promise:
+            if pipe.promised:
+                return Outcome.EMPTY  # those in front of ours leave first; _pipe_paid wakes
+            spilled = pipe.read(min(limit, pipe.free_to_promise))
             self.pipe_moved(len(spilled))
             return spilled
         chunks = self._chunks
@@ -144,13 +147,18 @@ class MuxStream:
         return self._link.splices
 
     def splice_with(self, pool: PipePool | None) -> None:
-        """See Endpoint.splice_with."""
+        """See Endpoint.splice_with; what nobody has taken yet can be read."""
         self._pool = pool
+        pipe = self._in_pipe
+        if pool is None and pipe is not None and not pipe.free_to_promise:
+            self._in_pipe = None
+            pipe.give_back()
 
     def read_pipe(self, limit: int) -> Pipe | Outcome:
         """See Endpoint.read_pipe: what the link has put into our pipe."""
-        if self._in_pipe is not None:
-            return self._in_pipe
+        pipe = self._in_pipe
+        if pipe is not None and pipe.free_to_promise:
+            return pipe
         if self._chunks:
             return Outcome.COPY
         if self._ended:
@@ -181,14 +189,22 @@ class MuxStream:
     # For MuxLink.
 
     @property
+    def wants_pipe(self) -> bool:
+        """Whether our reader splices, and pipes are to be had."""
+        pool = self._pool
+        return pool is not None and (self._in_pipe is not None or pool.can_lend())
+
+    @property
     def takes_pipe(self) -> bool:
-        """Whether payload may go into a pipe now: our reader splices, and nothing was spilled."""
-        return self._pool is not None and not self._chunks
+        """Whether payload may go into a pipe now: it is wanted there, and nothing was spilled."""
+        return not self._chunks and self.wants_pipe
 
     def pipe_for_payload(self) -> Pipe | None:
         """Return the pipe to put payload into at once; None if there is none to be had."""
         if self._in_pipe is None and self._pool is not None:
             self._in_pipe = self._pool.acquire()
+            if self._in_pipe is not None:
+                self._in_pipe.on_paid = self._pipe_paid
         return self._in_pipe
 
     def feed(self, payload: Buffer) -> bool:
@@ -264,7 +280,7 @@ class MuxStream:
         chunks, self._chunks = self._chunks, None
         unread = sum(map(len, chunks)) if chunks else 0
         if self._in_pipe is not None:
-            unread += self._in_pipe.held
+            unread += self._in_pipe.free_to_promise
             self._in_pipe.give_back()
             self._in_pipe = None
         if unread:
@@ -272,12 +288,24 @@ class MuxStream:
         self._link.forget(self.stream_id)
 
     def _has_news(self) -> bool:
-        return bool(self._chunks or self._in_pipe or self._ended or self._lost)
+        return bool(self._chunks or self._ended or self._lost or self._pipe_has_news())
+
+    def _pipe_has_news(self) -> bool:
+        pipe = self._in_pipe
+        if pipe is None or not pipe.free_to_promise:
+            return False
+        return self._pool is not None or not pipe.promised
+
+    def _pipe_paid(self) -> None:
+        """The sink is a stream too, and what it promised has left our pipe."""
+        self.pipe_moved(0)
+        if self._has_news():
+            self._schedule()
 
     def _withdraw(self, nbytes: int) -> None:
         """Promised bytes that need not be paid any more."""
         if nbytes and self._out_pipe is not None:
-            self._out_pipe.settle(nbytes)
+            self._out_pipe.withdraw(nbytes)
 
     def _credit(self, nbytes: int) -> None:
         """Give the peer credit for bytes read, but not twice for those put back."""
