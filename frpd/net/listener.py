@@ -22,6 +22,8 @@ ACCEPTS_PER_TURN = 64
 BACKLOG = 4096  # the kernel caps it at net.core.somaxconn
 PAUSE_SECONDS = 0.25
 COMPLAIN_EVERY_SECONDS = 60.0
+EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - what others write
+NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 _log = get_logger("frpd.net.listener")
@@ -40,7 +42,8 @@ class ListenError(TransportError):
 def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.socket:
     """Return a listening socket whose options its connections inherit.
 
-    ``::`` and the empty string listen on IPv4 too, as Go's listeners do.
+    ``0.0.0.0``, ``::`` and the empty string all mean every address of both
+    families, as with Go's listeners; without IPv6, those of IPv4.
 
     Args:
         host: address literal, name, or empty for all addresses.
@@ -51,21 +54,33 @@ def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.s
         ListenError: the address cannot be bound.
     """
     try:
-        family, address = _bind_address(host, port)
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        if host not in EVERY_ADDRESS:
+            return _listening(*_bind_address(host, port), keepalive_seconds)
+        try:
+            return _listening(socket.AF_INET6, ("::", port), keepalive_seconds, both=True)
+        except OSError as error:
+            if error.errno not in NO_IPV6:
+                raise
+            return _listening(socket.AF_INET, ("", port), keepalive_seconds)
     except OSError as error:
         raise ListenError(join_host_port(host, port), error) from error
+
+
+def _listening(
+    family: socket.AddressFamily, address: SockAddr, keepalive_seconds: int, *, both: bool = False
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host not in ("", "::")))
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         set_keepalive(sock, keepalive_seconds)
         sock.bind(address)
         sock.listen(BACKLOG)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise ListenError(join_host_port(host, port), error) from error
+        raise
     return sock
 
 
@@ -78,8 +93,6 @@ def set_keepalive(sock: socket.socket, idle_seconds: int) -> None:
 
 
 def _bind_address(host: str, port: int) -> tuple[socket.AddressFamily, SockAddr]:
-    if not host:
-        return (socket.AF_INET6, ("::", port)) if socket.has_ipv6 else (socket.AF_INET, ("", port))
     family = literal_family(host)
     if family == socket.AF_INET:
         return family, (host, port)

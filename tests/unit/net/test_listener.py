@@ -129,7 +129,7 @@ def test_a_turn_accepts_no_more_than_its_share(
 
 
 @needs_ipv6
-@pytest.mark.parametrize("host", ["::", ""])
+@pytest.mark.parametrize("host", ["::", "", "0.0.0.0"])  # the last as in Go
 def test_all_addresses_means_ipv4_too(loop: SelectorLoop, stack: ExitStack, host: str) -> None:
     port = Port(loop, stack, host)
     for client_host in ("127.0.0.1", "::1"):
