@@ -339,6 +339,7 @@ def close() -> None:
     for handler in [h for h in root.handlers if isinstance(h, _DescriptorHandler)]:
         root.removeHandler(handler)
         handler.close()
+    logging.getLogger("frpd").setLevel(logging.NOTSET)
 
 
 def _console_handler(*, color: bool) -> _DescriptorHandler:

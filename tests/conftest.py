@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from frpd import log
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from _pytest.terminal import TerminalReporter
 
 ROOT = Path(__file__).parent
@@ -23,6 +27,13 @@ hypothesis.settings.register_profile("frpd", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("frpd")
 
 _spent: dict[str, float] = dict.fromkeys(FOLDERS, 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Take back what a test did to the log, or the next one would see other levels."""
+    yield
+    log.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
