@@ -127,7 +127,9 @@ def _connect(setup: ClientSetup, report: Report) -> int:
         daemon.fail()
 
     connector = Connector(loop, Resolver(pool, common.dns_server))
-    service = ClientService(loop, connector, setup, SystemEntropy(), give_up, report.ready)
+    service = ClientService(
+        loop, connector, setup, SystemEntropy(), give_up, on_first_login=report.ready
+    )
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)
     loop.call_soon(service.start)

@@ -63,6 +63,7 @@ class Service:
         setup: ClientSetup,
         entropy: Entropy,
         on_fatal: Callable[[str], None],
+        *,
         on_first_login: Callable[[], None] = lambda: None,
     ) -> None:
         common = setup.common

@@ -16,7 +16,7 @@ from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
 from frpd.log import get_logger
-from frpd.net.address import format_address
+from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import Listener, bind_tcp
 from frpd.net.pipes import PipePool
@@ -49,6 +49,8 @@ from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.workers import WorkerPool
 
 RUN_ID_BYTES = 8
+# Six times this, as JSON may need, still fits into a message beside the addresses.
+MAX_NAME_BYTES = 1024
 
 _log = get_logger("frpd.server.service")
 
@@ -111,7 +113,8 @@ class Service:
         for sock in bind_ports(self._config) if bound is None else bound:
             listener = Listener(self._loop, sock, self._accepted)
             self._listeners.append(listener)
-            _log.info("frps tcp listen on %s", format_address(listener.address))
+            where = join_host_port(self._config.bind_addr, listener.address[1])
+            _log.info("frps tcp listen on %s", where)
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
@@ -201,7 +204,8 @@ class Service:
         if control is None:
             _log.warning("%s: no client has run id [%s]", connection.peer, hello.run_id)
             return False
-        if connection.is_mux and connection is not control.connection:
+        shared = connection.is_mux or control.connection.is_mux
+        if shared and connection is not control.connection:
             # A run id is no secret: who has logged in here may not serve for another.
             control.log.warning("%s: work connection of another client", connection.peer)
             return False
@@ -233,6 +237,8 @@ class Service:
             raise ProxyError("exceed the max_ports_per_client")
         if name in self.proxies:
             raise ProxyError(f"proxy name [{name}] is already in use")
+        if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+            raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
         proxy = self.proxies[name] = build(self._proxy_context(control, name), request)
         return proxy
 

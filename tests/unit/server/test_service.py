@@ -291,3 +291,10 @@ def test_start_work_conn_names_visitor_and_port(world: World) -> None:
         dst_addr="127.0.0.1",
         dst_port=port,
     )
+
+
+def test_a_name_that_no_message_could_carry_is_refused(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    assert client.new_proxy("n" * 1024, 0).error == ""
+    assert client.new_proxy("n" * 1025, 0).error == "proxy name is longer than 1024 bytes"
