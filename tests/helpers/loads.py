@@ -7,9 +7,9 @@ import json
 import os
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.helpers.programs import need_tool
+from tests.helpers.programs import need_tool, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,14 +69,18 @@ def wrk(port: int, seconds: int) -> tuple[int, float]:
 def iperf(port: int, seconds: int, *, reverse: bool) -> float:
     """Return the Gbit/s that arrived."""
     command = [need_tool("iperf3"), "-c", "127.0.0.1", "-p", str(port), "-t", str(seconds), "-J"]
-    done = subprocess.run(
-        [*command, *(["-R"] if reverse else [])],
-        capture_output=True,
-        text=True,
-        timeout=seconds + 30,
-        check=False,
-    )
-    report = json.loads(done.stdout)
+    command += ["-R"] if reverse else []
+    report: dict[str, Any] = {}
+
+    def has_run() -> bool:
+        report.clear()
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=seconds + 30, check=False
+        )
+        report.update(json.loads(done.stdout))
+        return "busy" not in report.get("error", "")  # with the end of the test before
+
+    wait_until(has_run, "the iperf3 server is free")
     assert "error" not in report, report["error"]
     received: float = report["end"]["sum_received"]["bits_per_second"]
     return received / 1e9

@@ -128,13 +128,12 @@ async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     raise ConnectionAbortedError
 
 
-def flood(size: int) -> Handler:
-    """Return a handler that sends ``size`` bytes, and then waits for the end."""
+def flood(data: bytes) -> Handler:
+    """Return a handler that sends ``data``, and then waits for the end."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        block = os.urandom(65_536)
-        for _ in range(size // len(block)):
-            writer.write(block)
+        for start in range(0, len(data), CHUNK):
+            writer.write(data[start : start + CHUNK])
             await writer.drain()
         await reader.read()
 

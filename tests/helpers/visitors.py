@@ -92,10 +92,10 @@ def reset(visitor: socket.socket) -> None:
     visitor.close()
 
 
-def read_all(visitors: Sequence[socket.socket], size: int, seconds: float) -> float:
-    """Read ``size`` bytes from each of the visitors side by side; return the seconds it took."""
+def read_all(visitors: Sequence[socket.socket], data: bytes, seconds: float) -> float:
+    """Read ``data`` from each of the visitors side by side; return the seconds it took."""
     begun = time.monotonic()
-    missing = {visitor.fileno(): size for visitor in visitors}
+    missing = {visitor.fileno(): len(data) for visitor in visitors}
     by_number = {visitor.fileno(): visitor for visitor in visitors}
     poller = select.poll()
     for visitor in visitors:
@@ -104,9 +104,11 @@ def read_all(visitors: Sequence[socket.socket], size: int, seconds: float) -> fl
         if time.monotonic() - begun > seconds:
             pytest.fail(f"{len(missing)} of {len(visitors)} did not get everything: {missing}")
         for number, _ in poller.poll(500):
-            count = len(by_number[number].recv(CHUNK))
-            assert count, f"the end came with {missing[number]} bytes missing"
-            missing[number] -= count
+            part = by_number[number].recv(CHUNK)
+            assert part, f"the end came with {missing[number]} bytes missing"
+            place = len(data) - missing[number]
+            assert data.startswith(part, place), f"other bytes than were sent, from {place} on"
+            missing[number] -= len(part)
             if missing[number] <= 0:
                 del missing[number]
                 poller.unregister(number)
