@@ -202,25 +202,29 @@ def test_rule_1_only_what_the_pipe_holds_is_reserved(tunnel: Tunnel) -> None:
 # Rule 3: a full pipe never stops the trunk.
 
 
-def stall_service(tunnel: Tunnel, visit: Visit) -> bytes:
-    """Let a service stop reading when its pipe and its stream's memory hold bytes.
+def stall(world: World, talker: Peer, listener: Peer, stream: MuxStream) -> bytes:
+    """Let a peer stop reading when the pipe and the memory of its stream hold bytes.
 
     Returns:
         What it has read or will read, in order.
     """
-    tunnel.warm_up(visit)
-    _, stream = streams_of(visit)
     said = b""
-    visit.service.most_read = 10_000
     while not all(waiting_in(stream)):
-        assert len(said) < 64 * MIB
-        said += pattern(MIB, len(said))
-        visit.user.say(said[-MIB:])
-        tunnel.world.until(lambda: visit.user.all_said or all(waiting_in(stream)))
-    visit.service.reads = False
-    tunnel.world.settle()
-    visit.service.most_read = MIB
+        listener.reads, listener.most_read = True, 10_000
+        while not all(waiting_in(stream)):
+            assert len(said) < 64 * MIB
+            said += pattern(MIB, len(said))
+            talker.say(said[-MIB:])
+            world.until(lambda: talker.all_said or all(waiting_in(stream)))
+        listener.reads = False
+        world.settle()  # the kernel may have room for all that the pipe held
+    listener.most_read = MIB
     return said
+
+
+def stall_service(tunnel: Tunnel, visit: Visit) -> bytes:
+    tunnel.warm_up(visit)
+    return stall(tunnel.world, visit.user, visit.service, streams_of(visit)[1])
 
 
 def test_rule_3_what_does_not_fit_the_pipe_spills_into_bounded_memory_and_others_go_on(
@@ -334,11 +338,7 @@ def test_the_pipes_of_a_dead_link_go_home(tunnel: Tunnel) -> None:
     tunnel.warm_up(up)
     down.service.say(BULK)
     tunnel.world.until(lambda: len(down.user.got) == len(BULK))
-    down.user.most_read = 10_000
-    down.service.say(BULK)
-    down.service.say(BULK)
-    tunnel.world.until(lambda: waiting_in(streams_of(down)[0])[0])
-    down.user.reads = False
+    stall(tunnel.world, down.service, down.user, streams_of(down)[0])
     tunnel.clog(up)
     assert tunnel.near_pool.lent == 2
     tunnel.near.abort("gone")
