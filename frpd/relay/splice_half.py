@@ -16,6 +16,7 @@ from frpd.relay.halves import CopyHalf, RelayCore
 SPLICE_LIMIT = 1024 * 1024
 SHORT_BYTES = 16 * 1024
 SHORT_TURNS = 8
+COPIES_PER_TURN = 4
 
 
 class SpliceHalf(CopyHalf):
@@ -39,12 +40,23 @@ class SpliceHalf(CopyHalf):
         self._shorts = 0
 
     def on_readable(self) -> None:
-        """The source has bytes, or has ended."""
+        """The source has bytes, or has ended.
+
+        What waits in memory is copied in larger turns than CopyHalf's: until it is gone,
+        nothing behind it can be spliced.
+        """
+        for _ in range(COPIES_PER_TURN):
+            before = self.moved
+            if not self._read_once() or not self.reading or self.moved == before:
+                return
+
+    def _read_once(self) -> bool:
+        """Move what comes next; True if it had to be copied."""
         try:
             outcome = self.source.read_pipe(SPLICE_LIMIT)
         except ConnectionLost as error:
             self._relay.source_lost(self, str(error))
-            return
+            return False
         if isinstance(outcome, Pipe):
             before = self.moved
             self._last = outcome
@@ -56,6 +68,7 @@ class SpliceHalf(CopyHalf):
             self._end()
         elif outcome is Outcome.FULL:
             self._wait_until_drained()
+        return outcome is Outcome.COPY
 
     def on_writable(self) -> None:
         """The sink may take more, or has paid for what it took."""
@@ -112,4 +125,5 @@ class SpliceHalf(CopyHalf):
         self._shorts = self._shorts + 1 if nbytes < SHORT_BYTES else 0
         if self._shorts >= SHORT_TURNS:
             self._shorts = 0
+            self.reading = False  # another half does
             self._relay.not_bulky(self)

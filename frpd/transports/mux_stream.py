@@ -37,6 +37,7 @@ class MuxStream:
         "_out_pipe",
         "_pool",
         "_scheduled",
+        "_uncredited",
         "on_failure",
         "stream_id",
     )
@@ -47,6 +48,7 @@ class MuxStream:
         self._link = link
         self._chunks: deque[Buffer] | None = None  # most idle streams never need one
         self._credited = 0  # of the first chunks: read before and put back
+        self._uncredited = 0  # consumed, but the peer is to wait; see _credit
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
         self._scheduled = False
@@ -153,6 +155,7 @@ class MuxStream:
         if pool is None and pipe is not None and not pipe.free_to_promise:
             self._in_pipe = None
             pipe.give_back()
+        self._credit(0)
 
     def read_pipe(self, limit: int) -> Pipe | Outcome:
         """See Endpoint.read_pipe: what the link has put into our pipe."""
@@ -283,8 +286,7 @@ class MuxStream:
             unread += self._in_pipe.free_to_promise
             self._in_pipe.give_back()
             self._in_pipe = None
-        if unread:
-            self._credit(unread)
+        self._credit(unread)
         self._link.forget(self.stream_id)
 
     def _has_news(self) -> bool:
@@ -308,11 +310,18 @@ class MuxStream:
             self._out_pipe.withdraw(nbytes)
 
     def _credit(self, nbytes: int) -> None:
-        """Give the peer credit for bytes read, but not twice for those put back."""
+        """Give the peer credit for bytes read, but not twice for those put back.
+
+        A reader that splices gets on only once nothing waits in memory. If a slow one
+        earned credit before that, new payload would come in time to wait there too, and
+        all would be copied for ever. So the peer waits; the sink's own buffer is full then.
+        """
         again = min(nbytes, self._credited)
         self._credited -= again
-        if nbytes > again:
-            self._link.session.consumed(self.stream_id, nbytes - again)
+        self._uncredited += nbytes - again
+        if self._uncredited and not (self._chunks and self._pool is not None):
+            self._link.session.consumed(self.stream_id, self._uncredited)
+            self._uncredited = 0
             self._link.plan_flush()
 
     def _schedule(self) -> None:

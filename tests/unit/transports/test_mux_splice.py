@@ -267,9 +267,32 @@ def test_rule_4_what_waits_in_pipe_and_memory_earns_no_credit(tunnel: Tunnel) ->
     stall_service(tunnel, visit)
     ours, theirs = streams_of(visit)
     books = tunnel.far.session._streams[theirs.stream_id].receive
-    assert books.unconsumed == sum(waiting_in(theirs))
+    assert books.unconsumed == sum(waiting_in(theirs)) + theirs._uncredited
     assert tunnel.near.session.window(ours.stream_id) == books.remaining
     assert is_idle(tunnel.world)
+
+
+def test_rule_4_a_slow_reader_earns_no_credit_before_its_memory_is_empty(
+    tunnel: Tunnel,
+) -> None:
+    """Or what comes for it would always find bytes in memory, and be copied for ever."""
+    visit = tunnel.visit()
+    stall_service(tunnel, visit)
+    _, stream = streams_of(visit)
+    books = tunnel.far.session._streams[stream.stream_id].receive
+    visit.service.reads, visit.service.most_read = True, 20_000
+    granted = [books.remaining + books.owed]
+
+    def memory_is_empty() -> bool:
+        if not waiting_in(stream)[1]:
+            return True
+        granted.append(books.remaining + books.owed)
+        return False
+
+    tunnel.world.until(memory_is_empty)
+    assert len(granted) > 3
+    assert granted == sorted(granted, reverse=True)
+    assert stream._uncredited == 0
 
 
 # Rule 5: resets.
