@@ -80,6 +80,7 @@ class MuxLink:
         "_loop",
         "_on_closed",
         "_on_stream",
+        "_paid",
         "_streams",
         "_timer",
         "_trunk",
@@ -107,6 +108,7 @@ class MuxLink:
         self._on_closed: Callable[[str], None] | None = on_closed
         self._streams: dict[int, MuxStream] = {}
         self._flush_planned = False
+        self._paid: dict[MuxStream, None] = {}
         self._busy = False  # inside flush() or the trunk's input: do not flush from within
         self._trunk_blocked = False
         self._waiting_opens: deque[tuple[OnStream, OnFailed]] = deque()
@@ -179,12 +181,16 @@ class MuxLink:
     # For MuxStream.
 
     def plan_flush(self) -> None:
-        """Send at the end of this turn, or now if much is queued."""
+        """Send at the end of this turn, or now if much is queued.
+
+        Whoever gets room by that hears of it at the turn's end: nobody is
+        called back inside his own write.
+        """
         if self._trunk_blocked or self._closed:
             return
         if self.session.output_bytes >= FLUSH_EARLY_BYTES and not self._busy:
-            self.flush()
-        elif not self._flush_planned:
+            self._write_out()
+        if not self._flush_planned:
             self._flush_planned = True
             self._loop.call_at_turn_end(self._planned_flush)
 
@@ -204,28 +210,39 @@ class MuxLink:
 
     def _planned_flush(self) -> None:
         self._flush_planned = False
-        if not self._trunk_blocked:
+        if self._trunk_blocked:
+            self._serve_writers()
+        else:
             self.flush()
 
     def flush(self) -> None:
-        """Write queued frames until none are left or the trunk is full."""
-        session = self.session
-        self._busy = True
+        """Write queued frames until none are left or the trunk is full; tell who has room."""
+        self._write_out()
+        self._serve_writers()
+
+    def _write_out(self) -> None:
+        """Write without calling anyone back."""
         while not self._closed:
-            segment = session.next_segment()
+            segment = self.session.next_segment()
             if segment is None:
                 self._set_trunk_blocked(False)
-                break
+                return
             try:
                 taken = self._send(segment)
             except ConnectionLost as error:
-                self._busy = False
                 self._shut(str(error), clean=False)
                 return
             if not taken:
                 self._set_trunk_blocked(True)
-                break
-        self._deliver(session.take_events())
+                return
+
+    def _serve_writers(self) -> None:
+        """Tell the streams whose promises were paid, and those that found room."""
+        self._busy = True
+        paid, self._paid = self._paid, {}
+        for stream in paid:
+            stream.serve_writer()
+        self._deliver(self.session.take_events())
         self._busy = False
 
     def _send(self, segment: memoryview | PayloadDue) -> int:
@@ -252,7 +269,7 @@ class MuxLink:
             pipe.settle(taken)
             stream = self._streams.get(due.stream_id)
             if stream is not None:
-                stream.serve_writer()
+                self._paid[stream] = None
         return taken
 
     def _set_trunk_blocked(self, blocked: bool) -> None:
