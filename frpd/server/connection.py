@@ -77,7 +77,8 @@ class Connection:
         self._trusted = False
         self._over = False  # refused: everything about it has been said
         self.peer = stream.describe()
-        self._ticket = door.admit(host_of(stream.peer), self._refused)
+        self.source = host_of(stream.peer)
+        self._ticket = door.admit(self.source, self._refused)
         stream.on_failure = self._gone
         stream.watch(self._sniff, None)
 

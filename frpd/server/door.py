@@ -36,6 +36,9 @@ class Door:
         timeout_seconds: from accept to the end of login.
         max_pending: in all.
         max_pending_per_source: for each address.
+        expected: how many connections we have asked for ourselves, from one
+            address or (None) from all; the caps are that much wider. A client
+            without tcp_mux brings each work connection through this door.
     """
 
     def __init__(
@@ -45,11 +48,13 @@ class Door:
         timeout_seconds: float,
         max_pending: int,
         max_pending_per_source: int,
+        expected: Callable[[str | None], int] = lambda _source: 0,
     ) -> None:
         self._loop = loop
         self._timeout = timeout_seconds
         self._max = max_pending
         self._max_per_source = max_pending_per_source
+        self._expected = expected
         self._pending: OrderedDict[Ticket, None] = OrderedDict()  # oldest first
         self._by_source: dict[str, OrderedDict[Ticket, None]] = {}
         self._timer: Timer | None = None
@@ -67,9 +72,9 @@ class Door:
         May refuse an older one to make room.
         """
         own = self._by_source.setdefault(source, OrderedDict())
-        if len(own) >= self._max_per_source:
+        if self._is_full(len(own), self._max_per_source, source):
             self._crowd_out(next(iter(own)), f"{len(own)} pending from {source}")
-        elif len(self._pending) >= self._max:
+        elif self._is_full(len(self._pending), self._max, None):
             self._crowd_out(next(iter(self._pending)), f"{len(self._pending)} pending in all")
         ticket = Ticket(source, self._loop.now() + self._timeout, refuse)
         self._pending[ticket] = None
@@ -95,6 +100,9 @@ class Door:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _is_full(self, pending: int, cap: int, source: str | None) -> bool:
+        return pending >= cap and pending >= cap + self._expected(source)
 
     def _crowd_out(self, ticket: Ticket, why: str) -> None:
         self.refused_crowded += 1

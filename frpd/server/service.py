@@ -93,6 +93,7 @@ class Service:
             timeout_seconds=config.login_timeout_seconds,
             max_pending=config.max_pending_connections,
             max_pending_per_source=config.max_pending_per_source,
+            expected=self._expected_connections,
         )
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
@@ -288,6 +289,14 @@ class Service:
         if self._on_idle is not None and not self.relays:
             on_idle, self._on_idle = self._on_idle, None
             self._loop.call_soon(on_idle)
+
+    def _expected_connections(self, source: str | None) -> int:
+        """Work connections asked of clients without tcp_mux, at one address or at all."""
+        return sum(
+            control.work_conns.asked
+            for control in self.controls.values()
+            if not control.connection.is_mux and source in (None, control.connection.source)
+        )
 
     def _heartbeat_timeout(self, connection: Connection) -> float:
         config = self._config

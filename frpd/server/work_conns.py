@@ -73,6 +73,11 @@ class WorkConnPool:
         return len(self._ready)
 
     @property
+    def asked(self) -> int:
+        """Work connections that the client was asked for and has not brought."""
+        return self._asked
+
+    @property
     def waiting(self) -> int:
         """Visitors that wait."""
         return len(self._waiting)

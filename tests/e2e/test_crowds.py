@@ -152,7 +152,7 @@ def test_three_hundred_idle_visitors_each_still_echo(
 
 @pytest.mark.full
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("mux", [True], ids=["mux"])
+@MODES
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_three_thousand_idle_visitors_each_still_echo(
     stage: Stage, echo_port: int, mux: bool, wrapper: str, record_property: Record

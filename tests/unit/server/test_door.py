@@ -13,12 +13,14 @@ class Hall:
 
     def __init__(self, world: World, *, most: int = 100, most_per_source: int = 100) -> None:
         self.world = world
+        self.expected: dict[str | None, int] = {}
         self.refused: list[tuple[str, str]] = []
         self.door = Door(
             world.loop,
             timeout_seconds=10,
             max_pending=most,
             max_pending_per_source=most_per_source,
+            expected=lambda source: self.expected.get(source, 0),
         )
 
     def come(self, name: str, source: str = "1.1.1.1") -> Ticket:
@@ -111,3 +113,16 @@ def test_close_refuses_everyone(hall: Hall) -> None:
     assert hall.refused == [("a", "shutting down"), ("b", "shutting down")]
     assert hall.door.pending == 0
     assert hall.world.loop.timer_count == 0
+
+
+def test_what_we_asked_for_widens_the_caps(world: World) -> None:
+    hall = Hall(world, most=3, most_per_source=2)
+    hall.expected = {"1.1.1.1": 3, None: 3}
+    for index in range(5):
+        hall.come(f"c{index}")
+    assert hall.names == []
+    hall.come("c5")
+    assert hall.names == ["c0"]
+    hall.come("stranger", source="2.2.2.2")
+    hall.come("another", source="2.2.2.2")
+    assert hall.names == ["c0", "c1"]
