@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run frpd-ctl; return the exit status: 0 only when what was asked is true."""
     parser = FrpParser(prog="frpd-ctl", description="Look after frps and frpc.")
     parser.add_argument("-v", "--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("version", help="print the version")
     verify = commands.add_parser("verify", help="check a configuration file")
     add_config_flags(verify, None)
@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     side.add_argument("--server", action="store_true", help="it is a frps.ini (default: by name)")
     side.add_argument("--client", action="store_true", help="it is a frpc.ini (default: by name)")
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    if options.command is None:
+        parser.error(f"a command is needed: {', '.join(commands.choices)}")
     if options.command == "version":
         print(__version__, flush=True)
         return 0

@@ -53,7 +53,8 @@ def test_strict_makes_errors_of_warnings(
 @pytest.mark.parametrize(
     ("typed", "error"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        ([], "a command is needed: version, verify"),
+        (["--nope"], "unknown flag: --nope"),
         (["status"], 'unknown command "status" for "frpd-ctl"'),
         (["version", "--nope"], "unknown flag: --nope"),
     ],
