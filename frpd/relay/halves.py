@@ -55,6 +55,7 @@ class CopyHalf:
 
     __slots__ = (
         "_discarding",
+        "_ended",
         "_fulls",
         "_pending",
         "_relay",
@@ -73,6 +74,7 @@ class CopyHalf:
         self.sink = sink
         self._pending = b""
         self._discarding = False
+        self._ended = False  # seen by a half that was stopped
         self._fulls = 0  # reads in a row that brought much
         self.reading = True
         self.blocked = False
@@ -80,9 +82,15 @@ class CopyHalf:
         self.stopped = False
         self.moved = 0
 
+    @property
+    def may_drop(self) -> bool:
+        """Whether it was stopped and its source may go on: on_readable throws that away."""
+        return self.stopped and not self._ended
+
     def stop(self) -> None:
-        """Move nothing any more; drop what waits."""
+        """Pass nothing on any more; drop what waits, and what on_readable finds from now on."""
         self._pending = b""
+        self._discarding = True
         self.over = self.stopped = True
         self.reading = self.blocked = False
 
@@ -155,6 +163,10 @@ class CopyHalf:
             self._relay.update()
 
     def _end(self) -> None:
-        self.over = True
         self.reading = self.blocked = False
+        if self.stopped:
+            self._ended = True
+            self._relay.update()
+            return
+        self.over = True
         self._relay.half_ended(self)

@@ -122,12 +122,15 @@ class Relay:
 
     def update(self) -> None:
         """Set both endpoints' interests from the halves' states."""
-        ab, ba = self._ab, self._ba
-        self._a.watch(
-            ab.on_readable if ab.reading else None, ba.on_writable if ba.blocked else None
-        )
-        self._b.watch(
-            ba.on_readable if ba.reading else None, ab.on_writable if ab.blocked else None
+        self._watch(self._a, self._ab, self._ba)
+        self._watch(self._b, self._ba, self._ab)
+
+    def _watch(self, side: Endpoint, reader: CopyHalf, writer: CopyHalf) -> None:
+        # A side may take nothing before its own words are taken, as an echo does: where
+        # nobody wants them any more they are dropped.
+        reads = reader.reading or (writer.blocked and reader.may_drop)
+        side.watch(
+            reader.on_readable if reads else None, writer.on_writable if writer.blocked else None
         )
 
     def bulky(self, half: CopyHalf) -> None:

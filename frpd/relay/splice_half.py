@@ -52,6 +52,9 @@ class SpliceHalf(CopyHalf):
 
     def _read_once(self) -> bool:
         """Move what comes next; True if it had to be copied."""
+        if self.stopped:
+            super().on_readable()
+            return False
         try:
             outcome = self.source.read_pipe(SPLICE_LIMIT)
         except ConnectionLost as error:

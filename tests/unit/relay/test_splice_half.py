@@ -259,3 +259,45 @@ def test_a_sink_that_is_reset_in_the_middle_of_a_splice_resets_the_source(
     assert results[0].ending is Ending.RESET
     with pytest.raises(ConnectionResetError):
         user.recv(1)
+
+
+# A service that takes nothing before its own words are taken, as an echo does.
+
+
+@pytest.mark.parametrize("spliced", [False, True], ids=["copied", "spliced"])
+def test_a_side_whose_words_nobody_takes_is_read_on_so_that_it_takes_the_rest(
+    spliced: bool, play: Play
+) -> None:
+    if spliced:
+        play.promote()
+    play.a.capacity = 0
+    play.b.say(b"the rest")
+    play.run()
+    play.a.say(*[bytes(1000)] * 50)
+    play.b.lose("reset by peer")
+    play.run(100)
+    assert play.a.unread_bytes == 0
+    assert play.results == []
+    play.a.take()
+    play.b.reset("reset by peer")
+    play.run()
+    assert play.a.got == b"the rest"
+    assert play.results[0].ending is Ending.RESET
+    assert play.pool.lent == 0
+
+
+def test_a_side_that_ends_while_nobody_takes_its_words_is_watched_no_more(play: Play) -> None:
+    play.a.capacity = 0
+    play.b.say(b"the rest")
+    play.run()
+    play.b.lose("reset by peer")
+    play.a.say(b"for nobody")
+    play.a.end()
+    play.run(50)
+    calls = play.a.reader_calls
+    play.run(50)
+    assert play.a.reader_calls == calls
+    play.a.take()
+    play.b.end()
+    play.run()
+    assert play.a.got == b"the rest"
