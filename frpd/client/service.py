@@ -21,7 +21,7 @@ from frpd.log import get_logger
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
-from frpd.proto import native
+from frpd.proto import deflate, native
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
 from frpd.proto.wrappers import CipherCodec
@@ -189,9 +189,17 @@ class Service:
             run_id=self._run_id,
             metas=dict(self._common.metas),
             pool_count=self._common.pool_count,
-            frpd=native.offer(native.FEATURES),
+            frpd=native.offer(willing) if (willing := self._willing()) else None,
         )
         self._login = LoginAttempt(self._loop, endpoint, login, self._answered, self._unreachable)
+
+    def _willing(self) -> frozenset[str]:
+        return native.willing(
+            self._common.native,
+            mux=False,
+            deflates=deflate.IS_WORTH_IT,
+            seals=False,
+        )
 
     def _answered(self, stream: MessageStream, answer: LoginResp) -> None:
         self._login = None
@@ -206,7 +214,7 @@ class Service:
         self._entered_once = True
         self._entered_at = self._loop.now()
         self._run_id = answer.run_id
-        self._features = native.read_answer(answer.frpd, native.FEATURES)
+        self._features = native.read_answer(answer.frpd, self._willing())
         stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
         log = _log.prefixed(self._run_id)
         log.info(
@@ -284,7 +292,7 @@ class Service:
                 log=_log.prefixed(config.section),
                 cipher_key=self._cipher_key,
                 pipes=self._pipes,
-                server_half_closes=lambda: native.HALF_CLOSE in self._features,
+                features=lambda: self._features,
             )
 
         return {

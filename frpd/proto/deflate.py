@@ -94,6 +94,8 @@ def find_library() -> Library:
 
 
 LIBRARY: Final = find_library()
+IS_WORTH_IT: Final = LIBRARY.module is not zlib
+"""Whether it costs less than snappy does; with the standard library's zlib it costs more."""
 
 
 class DeflateEncoder:

@@ -31,8 +31,36 @@ UDP_BINARY: Final = "udp-binary"
 FEATURES: Final = frozenset({HALF_CLOSE})
 """What needs no settings and no keys: always offered, always accepted."""
 
+OFF: Final = "off"
+"""We behave as a Go end."""
+AUTO: Final = "auto"
+"""What both ends have is used."""
+REQUIRE: Final = "require"
+"""As AUTO, and a session without SEAL is refused."""
+
 _PUBLIC_KEY_BYTES: Final = 32
 _PUBLIC_KEY_CHARACTERS: Final = 44
+
+
+def willing(mode: str, *, mux: bool, deflates: bool, seals: bool) -> frozenset[str]:
+    """Return the features that an end offers or accepts.
+
+    Args:
+        mode: OFF, AUTO or REQUIRE.
+        mux: the connection is multiplexed, which DIRECT_STREAM needs.
+        deflates: DEFLATE is worth it here.
+        seals: there is a key to prove.
+    """
+    if mode == OFF:
+        return frozenset()
+    wanted = {DIRECT_STREAM: mux, DEFLATE: deflates, SEAL: seals}
+    return FEATURES | {name for name, holds in wanted.items() if holds}
+
+
+def describe(features: Collection[str]) -> str:
+    """Return what holds for a session with an frpd end, for its log line."""
+    cipher = "" if SEAL in features else " legacy cipher"
+    return f"frpd[{','.join(sorted(features))}]{cipher}"
 
 
 def offer(features: Collection[str], public_key: bytes | None = None) -> dict[str, object]:

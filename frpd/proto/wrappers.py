@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from frpd.proto.ciphers import StreamDecryptor, StreamEncryptor
+from frpd.proto.deflate import DeflateCodec
 from frpd.proto.snappy import SnappyDecoder, SnappyEncoder
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class SnappyCodec:
         self.decode = SnappyDecoder().decode
 
 
-def wrapper_stack(*, key: bytes | None, compress: bool, iv: bytes) -> list[StreamCodec]:
+def wrapper_stack(
+    *, key: bytes | None, compress: bool, iv: bytes, deflate: bool = False
+) -> list[StreamCodec]:
     """Return the codecs between plain data and the wire, in the order of encoding.
 
     Decode in reverse order.
@@ -70,10 +73,11 @@ def wrapper_stack(*, key: bytes | None, compress: bool, iv: bytes) -> list[Strea
         key: the cipher's key; None for no encryption.
         compress: whether data is compressed.
         iv: 16 random bytes; unused without a key.
+        deflate: the session compresses with deflate instead of snappy.
     """
     stack: list[StreamCodec] = []
     if compress:
-        stack.append(SnappyCodec())
+        stack.append(DeflateCodec() if deflate else SnappyCodec())
     if key is not None:
         stack.append(CipherCodec(key, iv))
     return stack

@@ -22,7 +22,7 @@ from frpd.net.listener import Listener, bind_tcp
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
 from frpd.net.stream import SocketStream
-from frpd.proto import native
+from frpd.proto import deflate, native
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
@@ -160,12 +160,21 @@ class Service:
         old = self.controls.get(run_id)
         if old is not None:
             old.close("replaced by a new login of the same client")
-        features, answer = native.choose(login.frpd, native.FEATURES)
+        willing = self._willing()
+        features, answer = native.choose(login.frpd if willing else None, willing)
         connection.trust()
         stream.send(LoginResp(version=EMULATED_VERSION, run_id=run_id, frpd=answer))
         stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
         self._start_control(connection, stream, login, run_id, features)
         return True
+
+    def _willing(self) -> frozenset[str]:
+        return native.willing(
+            self._config.native,
+            mux=False,
+            deflates=deflate.IS_WORTH_IT,
+            seals=False,
+        )
 
     def _start_control(
         self,
@@ -195,7 +204,7 @@ class Service:
             login.hostname,
             login.os,
             login.arch,
-            " frpd" if login.frpd is not None else "",
+            f" {native.describe(features)}" if features else "",
         )
         control.work_conns.fill()
 
@@ -316,7 +325,7 @@ class Service:
             explain_taken_port=self._explain_taken_port,
             cipher_key=self._cipher_key,
             pipes=self._pipes,
-            client_half_closes=native.HALF_CLOSE in control.features,
+            features=control.features,
         )
 
     def _explain_taken_port(self, address: str, port: int) -> None:

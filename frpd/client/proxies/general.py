@@ -16,6 +16,7 @@ from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
+from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
@@ -58,7 +59,8 @@ class ProxyContext:
     relays: Relays
     log: PrefixLogger
     cipher_key: bytes
-    server_half_closes: Callable[[], bool]
+    features: Callable[[], frozenset[str]]
+    """Of the session with the server, see frpd.proto.native."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
 
@@ -155,6 +157,7 @@ class LocalVisit:
             key=context.cipher_key if config.use_encryption else None,
             compress=config.use_compression,
             iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
+            deflate=native.DEFLATE in context.features(),
         )
         return TransformEndpoint(work, codecs)
 
@@ -164,7 +167,7 @@ class LocalVisit:
             self._context.loop,
             local,
             self._work,
-            b_half_closes=self._context.server_half_closes(),
+            b_half_closes=native.HALF_CLOSE in self._context.features(),
             pipes=self._context.pipes,
             on_done=self._done,
         )
@@ -174,7 +177,7 @@ class LocalVisit:
         self._dialing.discard(self)
         self._context.log.warning("local service refused %s: %s", self._source, error)
         self._counters.closed(0, 0)
-        if self._context.server_half_closes():
+        if native.HALF_CLOSE in self._context.features():
             self._work.abort()  # an end alone would leave the visitor half open
         else:
             self._work.close()

@@ -18,6 +18,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.net.transform import TransformEndpoint
+from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import StartWorkConn
@@ -69,7 +70,8 @@ class ProxyContext:
     explain_taken_port: Callable[[str, int], None]
     """Finds out, without blocking, which process holds a port, and logs it."""
     cipher_key: bytes
-    client_half_closes: bool
+    features: frozenset[str]
+    """Of the session, see frpd.proto.native."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
 
@@ -156,13 +158,14 @@ class Visit:
                 key=context.cipher_key if self._encrypt else None,
                 compress=self._compress,
                 iv=context.entropy.token_bytes(IV_BYTES) if self._encrypt else b"",
+                deflate=native.DEFLATE in context.features,
             )
             work = TransformEndpoint(work, codecs)
         self._relay = Relay(
             context.loop,
             self._visitor,
             work,
-            b_half_closes=context.client_half_closes,
+            b_half_closes=native.HALF_CLOSE in context.features,
             pipes=context.pipes,
             on_done=self._done,
         )

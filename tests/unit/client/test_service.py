@@ -7,8 +7,9 @@ import pytest
 from frpd.auth.token import privilege_key
 from frpd.client.proxy_table import Phase
 from frpd.config.params import Params
+from frpd.proto import deflate
 from frpd.proto.message.types import EMULATED_VERSION, LoginResp, NewProxy, Ping, Pong
-from frpd.proto.native import FEATURES, offer
+from frpd.proto.native import offer, willing
 from tests.helpers.peers import TOKEN, Wire
 from tests.helpers.world import World, free_port
 from tests.unit.client.home import Door, Home
@@ -24,7 +25,12 @@ def test_a_login_says_who_we_are(world: World, mux: bool) -> None:
     assert login.privilege_key == privilege_key(TOKEN, login.timestamp)
     assert (login.user, login.pool_count, login.metas) == ("me", 3, {"a": "b"})
     assert (login.os, login.run_id) == ("linux", "")
-    assert login.frpd == offer(FEATURES)
+    features = willing("auto", mux=False, deflates=deflate.IS_WORTH_IT, seals=False)
+    assert login.frpd == offer(features)
+
+
+def test_with_native_off_a_login_offers_nothing(world: World) -> None:
+    assert Home(world, native="off").session().login.frpd is None
 
 
 @both_kinds

@@ -14,9 +14,11 @@ from frpd.proto.native import (
     SEAL,
     UDP_BINARY,
     choose,
+    describe,
     offer,
     read_answer,
     read_public_key,
+    willing,
 )
 
 ALL = frozenset({HALF_CLOSE, DIRECT_STREAM, SEAL, DEFLATE, UDP_BINARY})
@@ -29,6 +31,21 @@ def test_two_ends_agree_on_what_both_know() -> None:
     assert chosen == {HALF_CLOSE}
     assert answer == {"v": 1, "chosen": ["half-close"]}
     assert read_answer(answer, {HALF_CLOSE, "newer"}) == {HALF_CLOSE}
+
+
+@pytest.mark.parametrize("mode", ["auto", "require"])
+def test_an_end_is_willing_to_do_what_it_can(mode: str) -> None:
+    assert willing(mode, mux=True, deflates=True, seals=True) == ALL - {UDP_BINARY}
+    assert willing(mode, mux=False, deflates=False, seals=False) == {HALF_CLOSE}
+
+
+def test_an_end_that_is_off_does_nothing() -> None:
+    assert willing("off", mux=True, deflates=True, seals=True) == frozenset()
+
+
+def test_the_log_names_what_holds_and_the_lack_of_a_seal() -> None:
+    assert describe({SEAL, DEFLATE}) == "frpd[deflate,seal]"
+    assert describe({HALF_CLOSE}) == "frpd[half-close] legacy cipher"
 
 
 def test_the_offer_is_plain_json() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from frpd.proto.ciphers import derive_key
+from frpd.proto.deflate import DeflateCodec
 from frpd.proto.wrappers import CipherCodec, SnappyCodec, StreamCodec, wrapper_stack
 from tests.unit.proto.vectors import b64, load
 
@@ -46,6 +47,12 @@ def test_compression_stands_inside_encryption(
     key: bytes | None, compress: bool, kinds: list[type]
 ) -> None:
     assert [type(codec) for codec in wrapper_stack(key=key, compress=compress, iv=IV)] == kinds
+
+
+def test_deflate_takes_the_place_of_snappy() -> None:
+    stack = wrapper_stack(key=KEY, compress=True, iv=IV, deflate=True)
+    assert [type(codec) for codec in stack] == [DeflateCodec, CipherCodec]
+    assert wrapper_stack(key=None, compress=False, iv=IV, deflate=True) == []
 
 
 @pytest.mark.parametrize(("key", "compress"), list(itertools.product([None, KEY], [False, True])))

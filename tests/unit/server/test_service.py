@@ -17,11 +17,19 @@ from frpd.proto.message.types import (
     ReqWorkConn,
     StartWorkConn,
 )
-from tests.helpers.peers import Talker
+from frpd.proto.native import FEATURES, offer
+from tests.helpers.peers import ScriptedClient, Talker
 from tests.helpers.world import World, free_port
 from tests.unit.server.house import House
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])
+
+
+def test_with_native_off_an_offer_gets_no_answer(world: World) -> None:
+    house = House(world, native="off")
+    client = ScriptedClient(world, house.port, mux=True)
+    assert client.login(frpd=offer(FEATURES)).frpd is None
+    assert house.service.controls[client.run_id].features == frozenset()
 
 
 @both_kinds

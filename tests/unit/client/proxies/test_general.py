@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto.deflate import DeflateCodec
 from frpd.proto.native import FEATURES
 from frpd.proto.wrappers import wrapper_stack
 from tests.helpers.peers import TOKEN
@@ -37,6 +38,21 @@ def test_a_service_that_is_down_closes_its_visitor_at_once_and_the_proxy_stays(
     assert home.service.table.running("web") is not None
     assert session.control.stream.end == ""
     session.start_work().until_end()
+
+
+def test_a_session_with_deflate_compresses_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frpd.proto.deflate.IS_WORTH_IT", True)
+    home = Home(world, proxy={"use_compression": True})
+    session = home.running(frpd={"v": 1, "chosen": ["deflate", "half-close"]})
+    theirs = DeflateCodec()
+    work = session.start_work(glued=theirs.encode(b"question" * 9))
+    service = home.local.next()
+    world.until(lambda: service.received == b"question" * 9)
+    service.write(b"answer")
+    world.until(lambda: work.payload)
+    assert theirs.decode(bytes(work.payload)) == b"answer"
 
 
 @pytest.mark.parametrize(("encrypt", "compress"), [(True, False), (False, True), (True, True)])

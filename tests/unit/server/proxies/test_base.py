@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto.deflate import DeflateCodec
 from frpd.proto.message.types import ReqWorkConn, StartWorkConn
-from frpd.proto.native import FEATURES, offer
+from frpd.proto.native import DEFLATE, FEATURES, HALF_CLOSE, offer
 from frpd.proto.wrappers import wrapper_stack
 from tests.helpers.peers import TOKEN
 from tests.helpers.world import World
@@ -62,6 +63,23 @@ def test_payload_is_wrapped_on_its_way_to_the_client(
     for codec in theirs:
         data = codec.encode(data)
     work.stream.write(data)
+    world.until(lambda: visitor.received == b"answer")
+
+
+def test_a_session_with_deflate_compresses_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frpd.proto.deflate.IS_WORTH_IT", True)
+    house = House(world)
+    client = house.client(frpd=offer({HALF_CLOSE, DEFLATE}))
+    port = house.proxy(client, use_compression=True)
+    visitor = house.visit(port)
+    work = house.serve(client)
+    theirs = DeflateCodec()
+    visitor.write(b"plain" * 100)
+    world.until(lambda: work.payload)
+    assert theirs.decode(bytes(work.payload)) == b"plain" * 100
+    work.stream.write(theirs.encode(b"answer"))
     world.until(lambda: visitor.received == b"answer")
 
 
