@@ -12,6 +12,7 @@ from frpd.log import PrefixLogger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint
 from frpd.net.netwatch import has_address
+from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
     Message,
@@ -30,6 +31,8 @@ from frpd.transports.messages import MessageStream
 MAX_IDLE_WORK_CONNS = 16_384
 # A server that says nothing for so long after the network changed is out of reach.
 PROBE_SECONDS = 3.0
+# A stream that the server opens brings its StartWorkConn along.
+START_SECONDS = 10.0
 
 
 class ControlSession:
@@ -40,6 +43,7 @@ class ControlSession:
         link: opens work connections; closed with the session.
         stream: the control stream, encrypted already.
         run_id: our name.
+        features: what both ends are able to, see frpd.proto.native.
         auth: for pings and work connections.
         table: the proxies.
         heartbeat_interval_seconds: between pings; <= 0 for none.
@@ -55,6 +59,7 @@ class ControlSession:
         stream: MessageStream,
         *,
         run_id: str,
+        features: frozenset[str],
         auth: TokenAuthenticator,
         table: ProxyTable,
         heartbeat_interval_seconds: float,
@@ -83,6 +88,8 @@ class ControlSession:
         self._closed = False
         stream.on_message = self._on_message
         stream.on_end = self._on_end
+        if native.DIRECT_STREAM in features:
+            link.accept_streams(self._work_accepted)
 
     def start(self) -> None:
         """Register the proxies and begin to ping."""
@@ -219,8 +226,18 @@ class ControlSession:
         if self._closed:
             endpoint.abort()
             return
-        hello = NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now()))
-        self._idle.add(WorkConn(self._loop, endpoint, hello, self._work_started, self._work_ended))
+        work = WorkConn(self._loop, endpoint, self._work_started, self._work_ended)
+        work.send(NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now())))
+        self._idle.add(work)
+
+    def _work_accepted(self, endpoint: Endpoint) -> None:
+        """The server opened a stream for a visitor; it says at once for whom."""
+        if self._closed or len(self._idle) >= MAX_IDLE_WORK_CONNS:
+            endpoint.abort()
+            return
+        work = WorkConn(self._loop, endpoint, self._work_started, self._work_ended)
+        work.expect(START_SECONDS)
+        self._idle.add(work)
 
     def _work_failed(self, error: TransportError) -> None:
         self._opening -= 1
@@ -248,20 +265,28 @@ class ControlSession:
 class WorkConn:
     """A work connection that waits for its visitor."""
 
-    __slots__ = ("_on_ended", "_on_started", "_stream")
+    __slots__ = ("_loop", "_on_ended", "_on_started", "_stream", "_timer")
 
     def __init__(
         self,
         loop: SelectorLoop,
         endpoint: Endpoint,
-        hello: NewWorkConn,
         on_started: Callable[[WorkConn, StartWorkConn], None],
         on_ended: Callable[[WorkConn, FrpError | None], None],
     ) -> None:
         self._on_started = on_started
         self._on_ended = on_ended
+        self._loop = loop
+        self._timer: Timer | None = None
         self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+
+    def send(self, hello: NewWorkConn) -> None:
+        """Say whose it is."""
         self._stream.send(hello)
+
+    def expect(self, seconds: float) -> None:
+        """Wait no longer than this."""
+        self._timer = self._loop.call_later(seconds, self._timed_out)
 
     def detach(self) -> Endpoint:
         """Give up the endpoint, with what came behind StartWorkConn."""
@@ -269,9 +294,11 @@ class WorkConn:
 
     def close(self) -> None:
         """Close it unused. Idempotent."""
+        self._stop_waiting()
         self._stream.close()
 
     def _on_message(self, message: Message) -> None:
+        self._stop_waiting()
         if isinstance(message, StartWorkConn):
             self._on_started(self, message)
         else:
@@ -279,4 +306,15 @@ class WorkConn:
             self._stream.abort()
 
     def _on_end(self, error: FrpError | None) -> None:
+        self._stop_waiting()
         self._on_ended(self, error)
+
+    def _timed_out(self) -> None:
+        self._timer = None
+        self._on_end(TransportError("no StartWorkConn in time"))
+        self._stream.abort()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -196,7 +196,7 @@ class Service:
     def _willing(self) -> frozenset[str]:
         return native.willing(
             self._common.native,
-            mux=False,
+            mux=self._common.tcp_mux,
             deflates=deflate.IS_WORTH_IT,
             seals=False,
         )
@@ -230,6 +230,7 @@ class Service:
             link,
             stream,
             run_id=answer.run_id,
+            features=self._features,
             auth=self._auth,
             table=self.table,
             heartbeat_interval_seconds=self._common.heartbeat_interval,

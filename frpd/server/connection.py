@@ -9,9 +9,10 @@ pending, and the door may end it at any time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from frpd.errors import ConnectionLost, FrpError
+from frpd.errors import ConnectionLost, FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint, Outcome
@@ -22,7 +23,7 @@ from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
 from frpd.transports.messages import MessageStream
-from frpd.transports.mux import MuxLink
+from frpd.transports.mux import MuxLink, OnStream
 from frpd.transports.mux_stream import MuxStream
 
 MAX_STREAMS = 65_536
@@ -98,6 +99,11 @@ class Connection:
         self._door.leave(self._ticket)
         if self._link is not None:
             self._link.session.max_streams = MAX_STREAMS
+
+    def open_stream(self, on_open: OnStream, on_failed: Callable[[TransportError], None]) -> None:
+        """Open a stream to the peer; only with mux. See MuxLink.open_stream."""
+        assert self._link is not None
+        self._link.open_stream(on_open, on_failed)
 
     def go_away(self) -> None:
         """Tell a mux peer that no new streams are taken."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from frpd.errors import AuthError, FrpError, ProxyError
 from frpd.log import get_logger
-from frpd.net.endpoint import Endpoint
+from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
     Login,
@@ -20,9 +20,11 @@ from frpd.proto.message.types import (
 )
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.connection import Connection
+from frpd.server.direct_streams import DirectStreams
 from frpd.server.proxies.base import Proxy
-from frpd.server.work_conns import WorkConnPool
+from frpd.server.work_conns import WorkConnPool, WorkSource
 from frpd.transports.messages import MessageStream
+from frpd.transports.work import WorkStream
 
 _log = get_logger("frpd.server.control")
 
@@ -85,12 +87,7 @@ class ControlSession:
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
-        self.work_conns = WorkConnPool(
-            loop,
-            self._request_work,
-            pool_count=pool_count,
-            wait_seconds=user_conn_timeout_seconds,
-        )
+        self.work_conns = self._work_source(pool_count, user_conn_timeout_seconds)
         self._registry = registry
         self._stream = stream
         self._heartbeat_timeout = heartbeat_timeout_seconds
@@ -106,7 +103,7 @@ class ControlSession:
         stream.on_end = self._on_end
         self._arm_heartbeat()
 
-    def work_arrived(self, work: Endpoint) -> bool:
+    def work_arrived(self, work: WorkStream) -> bool:
         """Take a work connection; False if it is one too many."""
         return not self._closed and self.work_conns.arrived(work)
 
@@ -126,6 +123,13 @@ class ControlSession:
         self.connection.close()
         self.log.info("client exit success: %s", reason)
         self._registry.control_closed(self, reason)
+
+    def _work_source(self, pool_count: int, wait_seconds: float) -> WorkSource:
+        if native.DIRECT_STREAM in self.features:
+            return DirectStreams(self.loop, self.connection.open_stream, wait_seconds=wait_seconds)
+        return WorkConnPool(
+            self.loop, self._request_work, pool_count=pool_count, wait_seconds=wait_seconds
+        )
 
     def _request_work(self) -> None:
         self._stream.send(ReqWorkConn())

@@ -46,6 +46,7 @@ from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
+from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
 RUN_ID_BYTES = 8
@@ -160,7 +161,7 @@ class Service:
         old = self.controls.get(run_id)
         if old is not None:
             old.close("replaced by a new login of the same client")
-        willing = self._willing()
+        willing = self._willing(connection)
         features, answer = native.choose(login.frpd if willing else None, willing)
         connection.trust()
         stream.send(LoginResp(version=EMULATED_VERSION, run_id=run_id, frpd=answer))
@@ -168,10 +169,10 @@ class Service:
         self._start_control(connection, stream, login, run_id, features)
         return True
 
-    def _willing(self) -> frozenset[str]:
+    def _willing(self, connection: Connection) -> frozenset[str]:
         return native.willing(
             self._config.native,
-            mux=False,
+            mux=connection.is_mux,
             deflates=deflate.IS_WORTH_IT,
             seals=False,
         )
@@ -227,7 +228,7 @@ class Service:
             with contextlib.suppress(ConnectionLost):
                 work.write(encode_message(StartWorkConn(error=told)))
             return False
-        return control.work_arrived(work)
+        return control.work_arrived(WorkStream(work))
 
     # Registry: what a client's session asks for.
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from frpd.errors import ConnectionLost, LimitError, TransportError
-from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.endpoint import Outcome
 from frpd.selector_loop import SelectorLoop, Timer
+from frpd.transports.work import WorkStream
 
 SPARE = 10  # frp keeps up to pool_count + 10
 MAX_WAITING = 16_384
 # A request may be lost (a client without tcp_mux failed to dial): ask again.
 ASK_AGAIN_SECONDS = 2.0
 
-OnWork = Callable[[Endpoint], None]
+OnWork = Callable[[WorkStream], None]
 OnFailed = Callable[[TransportError], None]
 
 
@@ -36,6 +38,34 @@ class Waiting:
     def cancel(self) -> None:
         """Call nothing any more. Idempotent."""
         self.on_work = None
+
+
+class WorkSource(Protocol):
+    """Where the visitors of one client get their work streams. Loop thread only."""
+
+    @property
+    def ready(self) -> int:
+        """Work streams in stock."""
+
+    @property
+    def waiting(self) -> int:
+        """Visitors that wait."""
+
+    def fill(self) -> None:
+        """Ask for what is missing; call it once after login."""
+
+    def acquire(self, on_work: OnWork, on_failed: OnFailed) -> Waiting:
+        """Get a work stream, at once or later; one of the two is called.
+
+        Raises:
+            LimitError: too many visitors wait already.
+        """
+
+    def arrived(self, work: WorkStream) -> bool:
+        """The client brought a work connection; False if it is one too many."""
+
+    def close(self) -> None:
+        """Close what is in stock and fail who waits. Idempotent."""
 
 
 class WorkConnPool:
@@ -60,7 +90,7 @@ class WorkConnPool:
         self._request = request
         self._pool_count = pool_count
         self._wait_seconds = wait_seconds
-        self._ready: deque[Endpoint] = deque()
+        self._ready: deque[WorkStream] = deque()
         self._waiting: deque[Waiting] = deque()
         self._asked = 0
         self._timer: Timer | None = None
@@ -87,15 +117,11 @@ class WorkConnPool:
         self._ask()
 
     def acquire(self, on_work: OnWork, on_failed: OnFailed) -> Waiting:
-        """Get a work connection, at once or later; one of the two is called.
-
-        Raises:
-            LimitError: too many visitors wait already.
-        """
+        """See WorkSource.acquire."""
         waiting = Waiting(self._loop.now() + self._wait_seconds, on_work, on_failed)
         if self._ready:
             work = self._ready.popleft()
-            work.watch(None, None)
+            work.endpoint.watch(None, None)
             self._ask()
             on_work(work)
             return waiting
@@ -108,7 +134,7 @@ class WorkConnPool:
             self._rearm()
         return waiting
 
-    def arrived(self, work: Endpoint) -> bool:
+    def arrived(self, work: WorkStream) -> bool:
         """The client brought a work connection; False if it is one too many."""
         self._asked = max(self._asked - 1, 0)
         self._last_arrival = self._loop.now()
@@ -131,30 +157,30 @@ class WorkConnPool:
             self._timer = None
         ready, self._ready = self._ready, deque()
         for work in ready:
-            work.close()
+            work.endpoint.close()
         waiting, self._waiting = self._waiting, deque()
         for one in waiting:
             self._fail(one, "the client has gone")
 
-    def _guard(self, work: Endpoint) -> None:
+    def _guard(self, work: WorkStream) -> None:
         """Notice when a connection dies in stock; clients send nothing here."""
 
         def dropped() -> None:
             if work in self._ready:
                 self._ready.remove(work)
-            work.abort()
+            work.endpoint.abort()
             self._ask()
 
         def readable() -> None:
             try:
-                if work.read(1) is Outcome.EMPTY:
+                if work.endpoint.read(1) is Outcome.EMPTY:
                     return
             except ConnectionLost:
                 pass
             dropped()
 
-        work.on_failure = dropped
-        work.watch(readable, None)
+        work.endpoint.on_failure = dropped
+        work.endpoint.watch(readable, None)
 
     def _ask(self) -> None:
         wanted = len(self._waiting) + self._pool_count - len(self._ready)

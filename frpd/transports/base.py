@@ -45,6 +45,9 @@ class ServerLink(Protocol):
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
         """Open one frp stream; exactly one of the two is called, unless closed."""
 
+    def accept_streams(self, on_stream: OnEndpoint) -> None:
+        """From here on the server may open streams; before, and without mux, none."""
+
     def close(self) -> None:
         """Drop everything, calls under way included. Idempotent."""
 
@@ -84,6 +87,7 @@ class MuxedLink:
         self.local_address: SockAddr | None = None
         self._dialing: Dialing | None = None
         self._mux: MuxLink | None = None
+        self._on_stream: OnEndpoint | None = None
         self._closed = False
 
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
@@ -102,11 +106,19 @@ class MuxedLink:
                 windows=self._windows,
             )
             self._mux = MuxLink(
-                self._loop, carrier, session, on_stream=_refuse, on_closed=self._mux_closed
+                self._loop,
+                carrier,
+                session,
+                on_stream=self._opened_by_server,
+                on_closed=self._mux_closed,
             )
             self._mux.open_stream(on_open, on_failed)
 
         self._dialing = self._transport.dial(connected, on_failed)
+
+    def accept_streams(self, on_stream: OnEndpoint) -> None:
+        """See ServerLink.accept_streams."""
+        self._on_stream = on_stream
 
     def close(self) -> None:
         """See ServerLink.close; the server hears a go-away."""
@@ -126,10 +138,11 @@ class MuxedLink:
             self._closed = True
             self._on_lost(reason)
 
-
-def _refuse(stream: MuxStream) -> None:
-    """Reset a stream that the server opens: frp's servers never do."""
-    stream.abort()
+    def _opened_by_server(self, stream: MuxStream) -> None:
+        if self._on_stream is None:  # frp's servers open none
+            stream.abort()
+        else:
+            self._on_stream(stream)
 
 
 class DirectLink:
@@ -172,6 +185,9 @@ class DirectLink:
         dialing = self._transport.dial(connected, failed)
         if not answered:
             self._dialing.add(dialing)
+
+    def accept_streams(self, on_stream: OnEndpoint) -> None:
+        """A server cannot reach us."""
 
     def close(self) -> None:
         """See ServerLink.close."""

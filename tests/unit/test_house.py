@@ -27,7 +27,6 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tool
 TESTED_ELSEWHERE = {
     "frpd/net/endpoint.py": "an interface: nothing to run",
     "frpd/selector_loop.py": "tests/loop, by subject",
-    "frpd/transports/base.py": "an interface: nothing to run",
 }
 
 # All that proto may import: no socket, clock, randomness, thread or log can be reached from these.

@@ -26,7 +26,8 @@ from frpd.proto.wrappers import wrapper_stack
 from frpd.relay.relay import Relay, RelayResult
 from frpd.selector_loop import SelectorLoop
 from frpd.server.ports import PortManager
-from frpd.server.work_conns import Waiting, WorkConnPool
+from frpd.server.work_conns import Waiting, WorkSource
+from frpd.transports.work import WorkStream
 
 
 class Proxy(Protocol):
@@ -63,7 +64,7 @@ class ProxyContext:
     loop: SelectorLoop
     entropy: Entropy
     log: PrefixLogger
-    work_conns: WorkConnPool
+    work_conns: WorkSource
     relays: Relays
     tcp_ports: PortManager
     bind_addr: str
@@ -130,7 +131,8 @@ class Visit:
         except LimitError as error:
             self._no_work(error)
 
-    def _got_work(self, work: Endpoint) -> None:
+    def _got_work(self, stream: WorkStream) -> None:
+        work = stream.endpoint
         try:
             sent = work.write(self._hello)
         except ConnectionLost:

@@ -7,6 +7,7 @@ import pytest
 from frpd.auth.token import privilege_key
 from frpd.client import control as module
 from frpd.client.proxy_table import Phase
+from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
     NewProxy,
@@ -19,7 +20,7 @@ from frpd.proto.message.types import (
 )
 from tests.helpers.peers import TOKEN, Talker
 from tests.helpers.world import World
-from tests.unit.client.home import Home
+from tests.unit.client.home import Home, Session
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])
 
@@ -245,3 +246,57 @@ def test_relays_on_mux_end_with_the_session(world: World) -> None:
     session.wire.reset()
     world.until(lambda: service.end)
     assert not home.service.relays
+
+
+DIRECT = {"frpd": {"v": 1, "chosen": ["direct-stream", "half-close"]}}
+
+
+def opened_by_server(session: Session) -> Talker:
+    assert session.mux is not None
+    return Talker(session.world, session.mux.open())
+
+
+def test_a_stream_that_the_server_opens_serves_its_visitor(world: World) -> None:
+    home = Home(world)
+    work = opened_by_server(home.running(**DIRECT))
+    work.stream.write(encode_message(StartWorkConn(proxy_name="web")) + b"question")
+    service = home.local.next()
+    world.until(lambda: service.received == b"question")
+    service.write(b"answer")
+    work.started = True
+    world.until(lambda: work.payload == b"answer")
+
+
+def test_a_stream_that_the_server_opens_without_direct_stream_is_reset(world: World) -> None:
+    opened_by_server(Home(world).running()).until_end("reset")
+
+
+def test_a_stream_that_stays_silent_is_reset_after_ten_seconds(world: World) -> None:
+    home = Home(world)
+    session = home.running(**DIRECT)
+    work = opened_by_server(session)
+    world.settle()
+    world.pass_time(9.5)
+    assert work.stream.end == ""
+    world.pass_time(1)
+    work.until_end("reset")
+    assert session.control.stream.end == ""
+
+
+def test_more_silent_streams_than_allowed_are_reset(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_IDLE_WORK_CONNS", 2)
+    session = Home(world).running(**DIRECT)
+    first, second, third = (opened_by_server(session) for _ in range(3))
+    third.until_end("reset")
+    assert (first.stream.end, second.stream.end) == ("", "")
+
+
+def test_a_stream_that_begins_with_another_message_is_reset(world: World) -> None:
+    session = Home(world).running(**DIRECT)
+    work = opened_by_server(session)
+    work.send(Pong())
+    work.until_end("reset")
+    world.advance(30)
+    assert session.control.stream.end == ""

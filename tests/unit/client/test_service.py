@@ -25,7 +25,7 @@ def test_a_login_says_who_we_are(world: World, mux: bool) -> None:
     assert login.privilege_key == privilege_key(TOKEN, login.timestamp)
     assert (login.user, login.pool_count, login.metas) == ("me", 3, {"a": "b"})
     assert (login.os, login.run_id) == ("linux", "")
-    features = willing("auto", mux=False, deflates=deflate.IS_WORTH_IT, seals=False)
+    features = willing("auto", mux=mux, deflates=deflate.IS_WORTH_IT, seals=False)
     assert login.frpd == offer(features)
 
 

@@ -10,6 +10,7 @@ from frpd.errors import LimitError, TransportError
 from frpd.net.endpoint import Endpoint
 from frpd.server import work_conns as module
 from frpd.server.work_conns import SPARE, Waiting, WorkConnPool
+from frpd.transports.work import WorkStream
 from tests.helpers.endpoint import ScriptedEndpoint
 from tests.helpers.world import World
 
@@ -28,11 +29,11 @@ class Play:
         self.asked += 1
 
     def visitor(self) -> Waiting:
-        return self.pool.acquire(self.got.append, self.errors.append)
+        return self.pool.acquire(lambda work: self.got.append(work.endpoint), self.errors.append)
 
     def bring(self) -> tuple[ScriptedEndpoint, bool]:
         work = ScriptedEndpoint(self.world.loop)
-        return work, self.pool.arrived(cast("Endpoint", work))
+        return work, self.pool.arrived(WorkStream(cast("Endpoint", work)))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from frpd.proto.deflate import DeflateCodec
 from frpd.proto.message.types import ReqWorkConn, StartWorkConn
 from frpd.proto.native import DEFLATE, FEATURES, HALF_CLOSE, offer
 from frpd.proto.wrappers import wrapper_stack
+from frpd.server.work_conns import WorkConnPool
 from tests.helpers.peers import TOKEN
 from tests.helpers.world import World
 from tests.unit.server.conftest import world
@@ -169,7 +170,8 @@ def test_a_work_connection_that_dies_in_the_same_turn_is_replaced_by_the_next(
     dead, alive = client.work(), client.work()
     world.settle()
     control = house.service.controls[client.run_id]
-    first = control.work_conns._ready[0]
+    assert isinstance(control.work_conns, WorkConnPool)
+    first = control.work_conns._ready[0].endpoint
     first.shutdown_write()  # every write to it fails, and nothing tells the stock
     house.visit(port)
     alive.receive(StartWorkConn)
