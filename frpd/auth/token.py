@@ -95,10 +95,18 @@ class TokenAuthenticator:
         """Return the client's fields for NewWorkConn."""
         return self.login_fields(now_unix) if self._new_work_conns else Credential()
 
-    def verify_login(self, login: SignedLogin, now_unix: int) -> None:
+    def verify_login(
+        self, login: SignedLogin, now_unix: int, *, proves_later: bool = False
+    ) -> None:
         """Check a client's version, time and key, in frp's order.
 
         A time in the future is fine, as it is for frp.
+
+        Args:
+            login: what the client said.
+            now_unix: the Unix time.
+            proves_later: it may leave the key out, which tells listeners
+                something: by another way it has yet to prove the token.
 
         Raises:
             AuthError: refused.
@@ -107,7 +115,7 @@ class TokenAuthenticator:
             raise AuthError("Please upgrade your frpc version to at least 0.18.0")
         if 0 < self._timeout_seconds < now_unix - login.timestamp:
             raise AuthError("authorization timeout")
-        if not self._holds(login):
+        if not (proves_later and not login.privilege_key) and not self._holds(login):
             raise AuthError("authorization failed")
 
     def verify_ping(self, ping: Signed) -> None:

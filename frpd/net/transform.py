@@ -5,6 +5,7 @@ Whoever joins it to something does not notice: it is an Endpoint as well.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from frpd.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
@@ -67,6 +68,8 @@ class TransformEndpoint:
         while True:
             raw = self._inner.read(min(limit, RAW_READ_LIMIT))
             if isinstance(raw, Outcome):
+                if raw is Outcome.EOF:
+                    self._check_end()
                 return raw
             plain = self._decode(raw)
             if plain:
@@ -84,10 +87,7 @@ class TransformEndpoint:
         coded: Buffer = data
         for codec in self._codecs:
             coded = codec.encode(coded)
-        taken = self._inner.write(coded)
-        if taken < len(coded):
-            self._pending = bytes(memoryview(coded)[taken:])
-            self._rewatch()
+        self._send(coded)
         return len(data)
 
     def room(self) -> int:
@@ -102,15 +102,23 @@ class TransformEndpoint:
             self._rewatch()
 
     def shutdown_write(self) -> None:
-        """End our direction once the waiting coded bytes are out."""
+        """End our direction once the waiting coded bytes are out. Idempotent."""
+        if self._ended:
+            return
         self._ended = True
+        self._send_end()
         if not self._pending:
             self._inner.shutdown_write()
 
     def close(self) -> None:
         """Close once the waiting coded bytes are out or the peer is lost. Idempotent."""
+        if self._closing:
+            return
         self.watch(None, None)
         self._closing = True
+        if not self._ended:
+            self._ended = True
+            self._send_end()
         if not self._pending:
             self._inner.close()
 
@@ -140,6 +148,30 @@ class TransformEndpoint:
     def write_pipe(self, pipe: Pipe, limit: int) -> int:
         """Not for us; nobody asks who has read ``splices``."""
         raise LocalProtocolError("a transforming endpoint cannot splice")
+
+    def _send(self, coded: Buffer) -> None:
+        taken = self._inner.write(coded)
+        if taken < len(coded):
+            self._pending = bytes(memoryview(coded)[taken:])
+            self._rewatch()
+
+    def _send_end(self) -> None:
+        """Send what the codecs put behind the last byte."""
+        last = b""
+        for codec in self._codecs:
+            last = (codec.encode(last) if last else b"") + codec.finish()
+        if self._pending:
+            self._pending += last
+        elif last:
+            with contextlib.suppress(ConnectionLost):  # the reading side reports the loss
+                self._send(last)
+
+    def _check_end(self) -> None:
+        try:
+            for codec in self._wire_first:
+                codec.receive_eof()
+        except RemoteProtocolError as error:
+            raise ConnectionLost(f"corrupt stream: {error}") from error
 
     def _decode(self, raw: Buffer) -> Buffer:
         try:

@@ -76,6 +76,11 @@ class StreamDecryptor:
         self._iv = b""
         self._decryptor: CipherContext | None = None
 
+    @property
+    def iv(self) -> bytes | None:
+        """What the peer put ahead, once it is complete."""
+        return self._iv if self._decryptor is not None else None
+
     def decrypt(self, data: Buffer) -> bytes:
         """Return what ``data`` decrypts to; b"" until the IV is complete."""
         if self._decryptor is not None:

@@ -236,3 +236,10 @@ class DeflateCodec:
     def __init__(self, library: Library = LIBRARY) -> None:
         self.encode = DeflateEncoder(library).encode
         self.decode = DeflateDecoder(library).decode
+
+    def finish(self) -> bytes:
+        """Nothing tells the end."""
+        return b""
+
+    def receive_eof(self) -> None:
+        """Any end may be the true one."""

@@ -267,6 +267,25 @@ class SealedCodec:
         self._reader.receive_eof()
 
 
+class StreamSeal:
+    """Both directions of a work stream, while its first record is under way.
+
+    Args:
+        send_key: "str s2c" on the server, "str c2s" on the client.
+        receive_key: the other one.
+    """
+
+    __slots__ = ("reader", "writer")
+
+    def __init__(self, send_key: bytes, receive_key: bytes) -> None:
+        self.writer = RecordWriter(send_key)
+        self.reader = RecordReader(receive_key)
+
+    def payload(self) -> SealedCodec:
+        """Return what goes on where the first record stopped."""
+        return SealedCodec(self.writer, self.reader)
+
+
 class SealedControl(SealedCodec):
     """The control stream in both directions; a StreamCodec.
 

@@ -12,6 +12,8 @@ from frpd.proto.deflate import DeflateCodec
 from frpd.proto.snappy import SnappyDecoder, SnappyEncoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from frpd.proto.buffer import Buffer
 
 
@@ -28,20 +30,48 @@ class StreamCodec(Protocol):
             RemoteProtocolError: the peer sent something illegal.
         """
 
+    def finish(self) -> bytes:
+        """Return what ends our direction, maybe nothing; encode nothing afterwards."""
 
-class CipherCodec:
+    def receive_eof(self) -> None:
+        """Check, at the end of the peer's direction, that it is the true one.
+
+        Raises:
+            RemoteProtocolError: the stream was cut short.
+        """
+
+
+class EndlessCodec:
+    """The part of a StreamCodec whose format has no mark for the end."""
+
+    __slots__ = ()
+
+    def finish(self) -> bytes:
+        """Nothing tells the end."""
+        return b""
+
+    def receive_eof(self) -> None:
+        """Any end may be the true one."""
+
+
+class CipherCodec(EndlessCodec):
     """The stream cipher in both directions.
 
     Args:
         key: 16 bytes of frpd.proto.ciphers.derive_key.
         iv: 16 random bytes for our direction.
+        check_iv: called once with the peer's IV, before anything is handed on;
+            may raise RemoteProtocolError.
     """
 
-    __slots__ = ("_decryptor", "_encryptor")
+    __slots__ = ("_check_iv", "_decryptor", "_encryptor")
 
-    def __init__(self, key: bytes, iv: bytes) -> None:
+    def __init__(
+        self, key: bytes, iv: bytes, check_iv: Callable[[bytes], None] | None = None
+    ) -> None:
         self._encryptor = StreamEncryptor(key, iv)
         self._decryptor = StreamDecryptor(key)
+        self._check_iv = check_iv
 
     def encode(self, data: Buffer) -> bytes:
         """Return ``data`` encrypted; nothing stays nothing and costs no IV."""
@@ -49,10 +79,14 @@ class CipherCodec:
 
     def decode(self, data: Buffer) -> bytes:
         """Return what ``data`` decrypts to."""
-        return self._decryptor.decrypt(data)
+        plain = self._decryptor.decrypt(data)
+        if self._check_iv is not None and (iv := self._decryptor.iv) is not None:
+            check, self._check_iv = self._check_iv, None
+            check(iv)
+        return plain
 
 
-class SnappyCodec:
+class SnappyCodec(EndlessCodec):
     """Framed snappy in both directions."""
 
     __slots__ = ("decode", "encode")
@@ -63,7 +97,12 @@ class SnappyCodec:
 
 
 def wrapper_stack(
-    *, key: bytes | None, compress: bool, iv: bytes, deflate: bool = False
+    *,
+    key: bytes | None,
+    compress: bool,
+    iv: bytes,
+    deflate: bool = False,
+    sealed: StreamCodec | None = None,
 ) -> list[StreamCodec]:
     """Return the codecs between plain data and the wire, in the order of encoding.
 
@@ -74,10 +113,13 @@ def wrapper_stack(
         compress: whether data is compressed.
         iv: 16 random bytes; unused without a key.
         deflate: the session compresses with deflate instead of snappy.
+        sealed: takes the cipher's place.
     """
     stack: list[StreamCodec] = []
     if compress:
         stack.append(DeflateCodec() if deflate else SnappyCodec())
-    if key is not None:
+    if sealed is not None:
+        stack.append(sealed)
+    elif key is not None:
         stack.append(CipherCodec(key, iv))
     return stack

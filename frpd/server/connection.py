@@ -93,12 +93,17 @@ class Connection:
         address = self._stream.local_address()
         return host_of(address), address[1]
 
-    def trust(self) -> None:
-        """Login succeeded: the connection may open streams and stay."""
+    def trust(self, *, rising_ids: bool = False) -> None:
+        """Login succeeded: the connection may open streams and stay.
+
+        Args:
+            rising_ids: stream ids are never used twice; see YamuxSession.
+        """
         self._trusted = True
         self._door.leave(self._ticket)
         if self._link is not None:
             self._link.session.max_streams = MAX_STREAMS
+            self._link.session.rising_ids = rising_ids
 
     def open_stream(self, on_open: OnStream, on_failed: Callable[[TransportError], None]) -> None:
         """Open a stream to the peer; only with mux. See MuxLink.open_stream."""
@@ -168,7 +173,7 @@ class Connection:
         """Act on the first message of one stream."""
         if isinstance(message, Login) and not self._trusted:
             if not self._identities.login(self, stream, message):
-                self._end_after(stream)
+                self.end_after(stream)
         elif isinstance(message, NewWorkConn):
             # Without mux the stream is the connection, and it has shown who it belongs to.
             self._take_work(stream, message)
@@ -194,7 +199,7 @@ class Connection:
         if not self._identities.work_connection(self, hello, work):
             work.close()
 
-    def _end_after(self, stream: MessageStream) -> None:
+    def end_after(self, stream: MessageStream) -> None:
         """Close once the answer on ``stream`` is out."""
         self._over = True
         stream.close()

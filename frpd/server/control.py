@@ -18,6 +18,7 @@ from frpd.proto.message.types import (
     Pong,
     ReqWorkConn,
 )
+from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.connection import Connection
 from frpd.server.direct_streams import DirectStreams
@@ -59,6 +60,7 @@ class ControlSession:
         login: what it said.
         run_id: its name.
         features: what both ends are able to, see frpd.proto.native.
+        seal: of a sealed session.
         pool_count: work connections to keep ready.
         user_conn_timeout_seconds: how long a visitor waits for one.
         heartbeat_timeout_seconds: silence after which the client is dropped;
@@ -75,6 +77,7 @@ class ControlSession:
         login: Login,
         run_id: str,
         features: frozenset[str],
+        seal: SessionSeal | None,
         pool_count: int,
         user_conn_timeout_seconds: float,
         heartbeat_timeout_seconds: float,
@@ -84,6 +87,7 @@ class ControlSession:
         self.login = login
         self.run_id = run_id
         self.features = features
+        self.seal = seal
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
@@ -103,6 +107,11 @@ class ControlSession:
         stream.on_end = self._on_end
         self._arm_heartbeat()
 
+    @property
+    def is_sealed(self) -> bool:
+        """Whether both ends have proved that they know the token, and all is under its keys."""
+        return self.seal is not None
+
     def work_arrived(self, work: WorkStream) -> bool:
         """Take a work connection; False if it is one too many."""
         return not self._closed and self.work_conns.arrived(work)
@@ -121,12 +130,16 @@ class ControlSession:
             self._registry.proxy_closed(proxy)
         self._stream.close()
         self.connection.close()
+        if self.seal is not None:
+            self.seal.erase()
         self.log.info("client exit success: %s", reason)
         self._registry.control_closed(self, reason)
 
     def _work_source(self, pool_count: int, wait_seconds: float) -> WorkSource:
         if native.DIRECT_STREAM in self.features:
-            return DirectStreams(self.loop, self.connection.open_stream, wait_seconds=wait_seconds)
+            return DirectStreams(
+                self.loop, self.connection.open_stream, seal=self.seal, wait_seconds=wait_seconds
+            )
         return WorkConnPool(
             self.loop, self._request_work, pool_count=pool_count, wait_seconds=wait_seconds
         )

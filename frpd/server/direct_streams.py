@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frpd.errors import LimitError, TransportError
+from frpd.proto.seal_keys import stream_context
+from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.work_conns import MAX_WAITING, OnFailed, OnWork, Waiting
 from frpd.transports.mux import OnStream
@@ -23,6 +25,7 @@ class DirectStreams:
     Args:
         loop: the loop.
         open_stream: of the client's connection; may answer at once or later.
+        seal: of a sealed session.
         wait_seconds: how long a visitor waits at most, when too many opens are
             not acknowledged.
     """
@@ -34,10 +37,12 @@ class DirectStreams:
         loop: SelectorLoop,
         open_stream: Callable[[OnStream, OnFailed], None],
         *,
+        seal: SessionSeal | None = None,
         wait_seconds: float,
     ) -> None:
         self._loop = loop
         self._open_stream = open_stream
+        self._seal = seal
         self._wait_seconds = wait_seconds
         self._waiting: dict[Waiting, None] = {}  # oldest first
         self._timer: Timer | None = None
@@ -83,7 +88,9 @@ class DirectStreams:
         if late or waiting.on_work is None or self._closed:
             stream.abort()
         else:
-            waiting.on_work(WorkStream(stream))
+            seal = self._seal
+            sealed = None if seal is None else seal.work(stream_context(stream.stream_id))
+            waiting.on_work(WorkStream(stream, sealed))
 
     def _fail(self, waiting: Waiting, error: TransportError) -> None:
         late = self._waiting.pop(waiting, waiting) is waiting

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable, Sequence
 
 from frpd.auth.token import TokenAuthenticator
-from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
@@ -22,34 +21,34 @@ from frpd.net.listener import Listener, bind_tcp
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
 from frpd.net.stream import SocketStream
-from frpd.proto import deflate, native
-from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto import native
+from frpd.proto.ciphers import derive_key
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
-    EMULATED_VERSION,
     Login,
-    LoginResp,
     NewProxy,
     NewWorkConn,
     Ping,
     StartWorkConn,
 )
-from frpd.proto.wrappers import CipherCodec
+from frpd.proto.seal_keys import stream_context, work_context
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door
+from frpd.server.login import Arrival, LoginDesk
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
+from frpd.transports.mux_stream import MuxStream
+from frpd.transports.stretched import StretchedSecret
 from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
-RUN_ID_BYTES = 8
 # Six times this, as JSON may need, still fits into a message beside the addresses.
 MAX_NAME_BYTES = 1024
 
@@ -105,6 +104,17 @@ class Service:
         self.controls: dict[str, ControlSession] = {}
         self.proxies: dict[str, Proxy] = {}
         self.relays: set[Relay] = set()
+        token = config.token.reveal() if config.native != native.OFF else None
+        self._secret = StretchedSecret(pool, token)
+        self._desk = LoginDesk(
+            config,
+            self._auth,
+            entropy,
+            self._secret,
+            residents=self.controls,
+            told=self.told,
+            admit=self._admit,
+        )
 
     def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
         """Take clients from these sockets of bind_ports, by default from new ones.
@@ -137,6 +147,7 @@ class Service:
     def close(self) -> None:
         """Drop all clients and relays. Idempotent."""
         self._on_idle = None
+        self._secret.close()
         for listener in self._listeners:
             listener.close()
         self._door.close()
@@ -150,50 +161,24 @@ class Service:
 
     def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
         """See Identities.login."""
-        try:
-            self._auth.verify_login(login, unix_now())
-        except AuthError as error:
-            _log.warning("%s: login refused: %s", connection.peer, error)
-            told = self.told(str(error), "register control error")
-            stream.send(LoginResp(version=EMULATED_VERSION, error=told))
-            return False
-        run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
-        old = self.controls.get(run_id)
+        return self._desk.login(connection, stream, login)
+
+    def _admit(self, arrival: Arrival) -> None:
+        """Begin the session of a client that has proved itself."""
+        old = self.controls.get(arrival.run_id)
         if old is not None:
             old.close("replaced by a new login of the same client")
-        willing = self._willing(connection)
-        features, answer = native.choose(login.frpd if willing else None, willing)
-        connection.trust()
-        stream.send(LoginResp(version=EMULATED_VERSION, run_id=run_id, frpd=answer))
-        stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
-        self._start_control(connection, stream, login, run_id, features)
-        return True
-
-    def _willing(self, connection: Connection) -> frozenset[str]:
-        return native.willing(
-            self._config.native,
-            mux=connection.is_mux,
-            deflates=deflate.IS_WORTH_IT,
-            seals=False,
-        )
-
-    def _start_control(
-        self,
-        connection: Connection,
-        stream: MessageStream,
-        login: Login,
-        run_id: str,
-        features: frozenset[str],
-    ) -> None:
-        config = self._config
-        control = self.controls[run_id] = ControlSession(
+        config, login, connection = self._config, arrival.login, arrival.connection
+        connection.trust(rising_ids=arrival.seal is not None)
+        control = self.controls[arrival.run_id] = ControlSession(
             self._loop,
             self,
             connection,
-            stream,
+            arrival.stream,
             login=login,
-            run_id=run_id,
-            features=features,
+            run_id=arrival.run_id,
+            features=arrival.features,
+            seal=arrival.seal,
             pool_count=max(0, min(login.pool_count, config.max_pool_count)),
             user_conn_timeout_seconds=config.user_conn_timeout,
             heartbeat_timeout_seconds=self._heartbeat_timeout(connection),
@@ -205,7 +190,7 @@ class Service:
             login.hostname,
             login.os,
             login.arch,
-            f" {native.describe(features)}" if features else "",
+            f" {native.describe(arrival.features)}" if arrival.features else "",
         )
         control.work_conns.fill()
 
@@ -220,6 +205,8 @@ class Service:
             # A run id is no secret: who has logged in here may not serve for another.
             control.log.warning("%s: work connection of another client", connection.peer)
             return False
+        if control.seal is not None:
+            return self._sealed_work(control, connection, hello, work)
         try:
             self._auth.verify_new_work_conn(hello)
         except AuthError as error:
@@ -229,6 +216,21 @@ class Service:
                 work.write(encode_message(StartWorkConn(error=told)))
             return False
         return control.work_arrived(WorkStream(work))
+
+    def _sealed_work(
+        self, control: ControlSession, connection: Connection, hello: NewWorkConn, work: Endpoint
+    ) -> bool:
+        """Take a work connection of a sealed session; without mux it has to prove itself."""
+        seal = control.seal
+        assert seal is not None
+        if isinstance(work, MuxStream):
+            context = stream_context(work.stream_id)
+        elif seal.admits(hello.run_id, hello.nonce, hello.proof):
+            context = work_context(hello.nonce)
+        else:
+            control.log.warning("%s: work connection without a proof, or again", connection.peer)
+            return False
+        return control.work_arrived(WorkStream(work, seal.work(context)))
 
     # Registry: what a client's session asks for.
 

@@ -16,9 +16,10 @@ from frpd.errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.proto.message.codec import MessageDecoder, encode_message
 from frpd.proto.message.types import Message
+from frpd.proto.seal import SealedControl
 from frpd.proto.wrappers import StreamCodec
 from frpd.selector_loop import SelectorLoop, Timer
 
@@ -53,8 +54,10 @@ class MessageStream:
         "_decoder",
         "_endpoint",
         "_loop",
+        "_on_proved",
         "_open",
         "_outbox",
+        "_sealed",
         "on_end",
         "on_message",
     )
@@ -68,6 +71,8 @@ class MessageStream:
         self._endpoint = endpoint
         self._decoder = MessageDecoder()
         self._cipher: StreamCodec | None = None
+        self._sealed: SealedControl | None = None  # until the peer has proved itself
+        self._on_proved: Callable[[], None] | None = None
         self._outbox = b""
         self._after_drain: Callable[[], None] | None = None
         self._closing = False
@@ -93,6 +98,31 @@ class MessageStream:
         if rest:
             self._decoder.receive_data(cipher.decode(rest))
 
+    def seal(self, control: SealedControl, on_proved: Callable[[], None]) -> None:
+        """From here on both directions are sealed, what was read ahead included.
+
+        Args:
+            control: what ``start`` returned was sent, or will be.
+            on_proved: called once, maybe now, when the peer has proved that it
+                knows the keys; before that nothing is decoded or delivered.
+        """
+        self._cipher = self._sealed = control
+        self._on_proved = on_proved
+        rest = self._decoder.take_rest()
+        if not rest:
+            return
+        try:
+            self._decoder.receive_data(self._decode(rest))
+        except RemoteProtocolError as error:
+            self._fail_soon(error)
+            return
+        self._loop.call_soon(self._deliver_late)
+
+    @property
+    def last_frame(self) -> bytes:
+        """The last message that came, exactly as it came; b"" before the first."""
+        return self._decoder.last_frame
+
     def send(self, message: Message) -> None:
         """Queue a message and try to send at once. Ignored after the end.
 
@@ -108,6 +138,12 @@ class MessageStream:
             return
         if self._cipher is not None:
             data = self._cipher.encode(data)
+        self.send_bytes(data)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Queue what is on the wire's side of the cipher; otherwise as ``send``."""
+        if not self.is_open or not data:
+            return
         if self._outbox:
             if len(self._outbox) + len(data) > MAX_OUTBOX_BYTES:
                 self._fail_soon(LimitError(f"peer does not read: {len(self._outbox)} bytes wait"))
@@ -149,10 +185,16 @@ class MessageStream:
         """Close after what was sent is out, or 10 s later. on_end is not called. Idempotent."""
         if not self.is_open:
             return
+        if self._cipher is not None:
+            self.send_bytes(self._cipher.finish())
         self._closing = True
         self._run_when_sent(self._close_now)
         if self._open:
             self._close_timer = self._loop.call_later(CLOSE_SECONDS, self.abort)
+
+    def fail(self, error: FrpError) -> None:
+        """End it as if the peer had broken the protocol; on_end is called. Idempotent."""
+        self._end(error)
 
     def abort(self) -> None:
         """Drop the connection at once. on_end is not called. Idempotent."""
@@ -181,14 +223,30 @@ class MessageStream:
             data = self._endpoint.read(READ_BYTES)
             if isinstance(data, Outcome):
                 if data is Outcome.EOF:
+                    if self._cipher is not None:
+                        self._cipher.receive_eof()
                     self._decoder.receive_eof()
                     self._end(None)
                 return
-            if self._cipher is not None:
-                data = self._cipher.decode(data)
-            self._decoder.receive_data(data)
+            self._decoder.receive_data(self._decode(data))
             self._deliver()
         except (ConnectionLost, RemoteProtocolError) as error:
+            self._end(error)
+
+    def _decode(self, data: Buffer) -> Buffer:
+        if self._cipher is None:
+            return data
+        data = self._cipher.decode(data)
+        if self._sealed is not None and self._sealed.finished_received:
+            on_proved, self._on_proved, self._sealed = self._on_proved, None, None
+            assert on_proved is not None
+            on_proved()
+        return data
+
+    def _deliver_late(self) -> None:
+        try:
+            self._deliver()
+        except RemoteProtocolError as error:
             self._end(error)
 
     def _deliver(self) -> None:

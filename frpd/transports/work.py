@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frpd.net.endpoint import Endpoint
+from frpd.proto.seal import StreamSeal
 
 
 @dataclass(slots=True, eq=False)
@@ -12,3 +13,5 @@ class WorkStream:
     """A stream of the tunnel for one visitor."""
 
     endpoint: Endpoint
+    seal: StreamSeal | None = None
+    """Of a sealed session."""

@@ -56,13 +56,22 @@ class MessageDecoder:
     (a cipher, a relay). After an error the decoder stays failed.
     """
 
-    __slots__ = ("_body_bytes", "_buffer", "_error", "_record")
+    __slots__ = ("_body_bytes", "_buffer", "_error", "_last", "_record")
 
     def __init__(self) -> None:
         self._buffer = ReceiveBuffer(_BUFFER_LIMIT_BYTES)
         self._record: Record | None = None
         self._body_bytes = 0
         self._error: str | None = None
+        self._last: tuple[int, bytes] | None = None
+
+    @property
+    def last_frame(self) -> bytes:
+        """The frame of the last message, as it came; b"" before the first."""
+        if self._last is None:
+            return b""
+        kind, body = self._last
+        return _HEADER.pack(kind, len(body)) + body
 
     def receive_data(self, data: Buffer) -> None:
         """Add bytes; call next_message next. Ignored once the decoder has failed.
@@ -99,8 +108,10 @@ class MessageDecoder:
             return None
         self._record = None
         message: Message = record.cls()
+        body = self._buffer.take(self._body_bytes)
+        self._last = (record.cls.TYPE, body)
         try:
-            _read_body(self._buffer.take(self._body_bytes), record, message)
+            _read_body(body, record, message)
         except (WrongTypeError, ValueError, RecursionError) as error:
             self._fail(f"{_name(message)}: {_reason(error)}")
         return message

@@ -170,6 +170,9 @@ class NewWorkConn(Message):
     run_id: str = ""
     privilege_key: str = field(default="", repr=False)
     timestamp: int = 0
+    nonce: bytes = field(default=b"", metadata={"json": "frpd_nonce"})
+    """Ours, as is the proof, see frpd.proto.seal_keys: of a sealed session without tcp_mux."""
+    proof: bytes = field(default=b"", repr=False, metadata={"json": "frpd_proof"})
 
 
 @dataclass(slots=True)

@@ -44,6 +44,7 @@ class SessionBooks:
         "_window_bytes",
         "_windows",
         "max_streams",
+        "rising_ids",
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class SessionBooks:
         if high_water_bytes < MIN_SHARE_BYTES:
             raise LocalProtocolError(f"high water must be at least {MIN_SHARE_BYTES} bytes")
         self.max_streams = max_streams
+        self.rising_ids = False
         self._window_bytes = max_window_bytes
         self._windows = windows
         self._table = StreamTable(is_client=is_client, window_bytes=max_window_bytes)

@@ -274,10 +274,13 @@ class SessionInput(SessionBooks):
         if stream_id in self._streams:
             self._output.control(GO_AWAY, 0, 0, GO_AWAY_PROTOCOL_ERROR)
             raise self._violation("a SYN for a stream in use")
+        if self.rising_ids and not self._table.is_next(stream_id):
+            self._output.control(GO_AWAY, 0, 0, GO_AWAY_PROTOCOL_ERROR)
+            raise self._violation("a SYN whose stream id does not rise")
         if not self._may_accept or len(self._streams) >= self.max_streams:
             self._reply(WINDOW_UPDATE, RST, stream_id, 0)
             return
-        self._table.add(stream_id)
+        self._table.accept(stream_id)
         if not flags & (FIN | RST):  # as recorded: an open that ends at once gets no ACK
             self._reply(WINDOW_UPDATE, ACK, stream_id, self._window_bytes - INITIAL_WINDOW_BYTES)
         self._events.append(StreamOpened(stream_id))

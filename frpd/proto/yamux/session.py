@@ -79,6 +79,10 @@ class YamuxSession(SessionInput):
         keepalive_seconds: between pings; None for none.
         high_water_bytes: bound of the output queue for payload, at least 16 KiB.
         windows: lets windows grow whose streams are drained; None for never.
+
+    Attributes:
+        rising_ids: hold the peer to ids of its own parity, each above all before.
+            Go does neither, so it is off until somebody depends on it.
     """
 
     __slots__ = ()

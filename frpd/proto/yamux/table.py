@@ -25,17 +25,34 @@ class StreamTable:
         window_bytes: what each stream's peer may send unconsumed.
     """
 
-    __slots__ = ("_closing", "_next_id", "_unacknowledged", "_window_bytes", "streams")
+    __slots__ = (
+        "_closing",
+        "_last_peer_id",
+        "_next_id",
+        "_unacknowledged",
+        "_window_bytes",
+        "streams",
+    )
 
     def __init__(self, *, is_client: bool, window_bytes: int) -> None:
         self.streams: dict[int, Stream] = {}
         self._window_bytes = window_bytes
         self._next_id = 1 if is_client else 2
+        self._last_peer_id = 0
         self._unacknowledged: dict[int, float] = {}  # id -> opened at
         self._closing: dict[int, float] = {}  # id -> last sign of it since we ended
 
-    def add(self, stream_id: int) -> None:
+    def is_next(self, stream_id: int) -> bool:
+        """Return whether the peer has used neither this id nor a higher one, and it is its own."""
+        return stream_id > self._last_peer_id and (stream_id ^ self._next_id) & 1 == 1
+
+    def accept(self, stream_id: int) -> None:
         """Enter a stream that the peer opened."""
+        self._last_peer_id = max(self._last_peer_id, stream_id)
+        self.add(stream_id)
+
+    def add(self, stream_id: int) -> None:
+        """Enter a stream, whoever opened it."""
         self.streams[stream_id] = Stream(self._window_bytes, INITIAL_WINDOW_BYTES)
 
     def why_no_open(self) -> str | None:

@@ -22,6 +22,7 @@ from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import StartWorkConn
+from frpd.proto.seal import StreamSeal
 from frpd.proto.wrappers import wrapper_stack
 from frpd.relay.relay import Relay, RelayResult
 from frpd.selector_loop import SelectorLoop
@@ -132,12 +133,15 @@ class Visit:
             self._no_work(error)
 
     def _got_work(self, stream: WorkStream) -> None:
-        work = stream.endpoint
+        work, seal = stream.endpoint, stream.seal
+        hello = self._hello
+        if seal is not None:
+            hello = seal.writer.write(hello, final=not self._encrypt)
         try:
-            sent = work.write(self._hello)
+            sent = work.write(hello)
         except ConnectionLost:
             sent = 0
-        if sent < len(self._hello):
+        if sent < len(hello):
             # Died in stock, or its trunk is jammed: no use to this visitor.
             work.abort()
             self._attempts -= 1
@@ -146,14 +150,14 @@ class Visit:
             else:
                 self._no_work(TransportError("no work connection takes bytes"))
             return
-        self._join(work)
+        self._join(work, seal)
 
     def _no_work(self, error: TransportError | LimitError) -> None:
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
         self._visitor.abort()
         self._counters.closed(0, 0)
 
-    def _join(self, work: Endpoint) -> None:
+    def _join(self, work: Endpoint, seal: StreamSeal | None) -> None:
         context = self._context
         if self._encrypt or self._compress:
             codecs = wrapper_stack(
@@ -161,6 +165,7 @@ class Visit:
                 compress=self._compress,
                 iv=context.entropy.token_bytes(IV_BYTES) if self._encrypt else b"",
                 deflate=native.DEFLATE in context.features,
+                sealed=seal.payload() if self._encrypt and seal is not None else None,
             )
             work = TransformEndpoint(work, codecs)
         self._relay = Relay(

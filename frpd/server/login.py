@@ -1,0 +1,227 @@
+"""LoginDesk: from a Login to a client that is let in, as a Go frpc or as an frpd.
+
+A sealed login has two steps: we answer and prove that we know the token, then
+the client does. Between them nothing is registered, replaced, opened or
+counted, and the door's deadline goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from frpd.auth.token import TokenAuthenticator
+from frpd.clock import unix_now
+from frpd.config.server import ServerConfig
+from frpd.entropy import Entropy
+from frpd.errors import AuthError, FrpError, RemoteProtocolError
+from frpd.log import get_logger
+from frpd.proto import deflate, native
+from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto.message.codec import encode_message
+from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
+from frpd.proto.seal_keys import (
+    C2S,
+    KEY_BYTES,
+    MARK_RANDOM_BYTES,
+    S2C,
+    SessionKeys,
+    is_marked,
+    make_marked_iv,
+    public_key,
+    transcript_hash,
+)
+from frpd.proto.seal_session import SessionSeal
+from frpd.proto.wrappers import CipherCodec
+from frpd.server.connection import Connection
+from frpd.transports.messages import MessageStream
+from frpd.transports.stretched import StretchedSecret
+
+RUN_ID_BYTES = 8
+STRIPPED = "the offer was stripped: someone on the way makes two frpd ends fall back"
+
+_log = get_logger("frpd.server.login")
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """A client on its way in."""
+
+    connection: Connection
+    stream: MessageStream
+    login: Login
+    run_id: str = ""
+    features: frozenset[str] = frozenset()
+    seal: SessionSeal | None = None
+
+
+class Resident(Protocol):
+    """Who has a run id already."""
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its session is sealed."""
+
+
+class LoginDesk:
+    """Decides about logins. Loop thread only.
+
+    Args:
+        config: of the server.
+        auth: checks what a login says.
+        entropy: for run ids and keys.
+        secret: the token, stretched.
+        residents: who is in, by run id.
+        told: what a client may hear of an error.
+        admit: lets a client in, in the place of whoever has its run id; its
+            stream is encrypted, or sealed and proved.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        auth: TokenAuthenticator,
+        entropy: Entropy,
+        secret: StretchedSecret,
+        *,
+        residents: Mapping[str, Resident],
+        told: Callable[[str, str], str],
+        admit: Callable[[Arrival], None],
+    ) -> None:
+        self._mode = config.native
+        self._auth = auth
+        self._entropy = entropy
+        self._secret = secret
+        self._residents = residents
+        self._told = told
+        self._admit = admit
+        self._cipher_key = derive_key(config.token.reveal())
+
+    def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
+        """See Identities.login; a login that may be sealed waits for the stretched token."""
+        arrival = Arrival(connection, stream, login)
+        if not (self._secret.is_pending and native.read_public_key(login.frpd)):
+            return self._decide(arrival)
+
+        def not_yet(message: Message) -> None:
+            reason = f"a {type(message).__name__} ahead of the answer to the login"
+            connection.first_message_failed(stream, reason)
+
+        stream.on_message = not_yet
+        self._secret.when_ready(lambda: self._decide_late(arrival))
+        return True
+
+    def _decide_late(self, arrival: Arrival) -> None:
+        if not arrival.stream.is_open:
+            return
+        try:
+            if not self._decide(arrival):
+                arrival.connection.end_after(arrival.stream)
+        except RemoteProtocolError as error:
+            arrival.connection.first_message_failed(arrival.stream, str(error))
+
+    def _decide(self, arrival: Arrival) -> bool:
+        """Answer the login; False = refused."""
+        login = arrival.login
+        willing = native.willing(
+            self._mode,
+            mux=arrival.connection.is_mux,
+            deflates=deflate.IS_WORTH_IT,
+            seals=self._secret.value is not None,
+        )
+        private = self._private_key(willing, login)
+        own = None if private is None else public_key(private)
+        arrival.features, answer = native.choose(login.frpd if willing else None, willing, own)
+        try:
+            self._check(login, sealed=native.SEAL in arrival.features)
+        except AuthError as error:
+            self._refuse(arrival, str(error))
+            return False
+        arrival.run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
+        resp = LoginResp(version=EMULATED_VERSION, run_id=arrival.run_id, frpd=answer)
+        if native.SEAL in arrival.features:
+            assert private is not None
+            self._seal(arrival, encode_message(resp), private)
+        else:
+            arrival.stream.send(resp)
+            arrival.stream.encrypt(self._legacy_cipher(arrival))
+            self._admit(arrival)
+        return True
+
+    def _private_key(self, willing: frozenset[str], login: Login) -> bytes | None:
+        if native.SEAL in willing and native.read_public_key(login.frpd) is not None:
+            return self._entropy.token_bytes(KEY_BYTES)
+        return None
+
+    def _check(self, login: Login, *, sealed: bool) -> None:
+        if self._mode == native.REQUIRE and not sealed:
+            raise AuthError(
+                "this server takes sealed sessions only (native = require): use an frpd client"
+                " that has the same token and is not set to native = off"
+            )
+        self._auth.verify_login(login, unix_now(), proves_later=sealed)
+        resident = self._residents.get(login.run_id)
+        if resident is not None and resident.is_sealed and not sealed:
+            raise AuthError(f"run id [{login.run_id}] belongs to a sealed session")
+
+    def _refuse(self, arrival: Arrival, reason: str) -> None:
+        _log.warning("%s: login refused: %s", arrival.connection.peer, reason)
+        told = self._told(reason, "register control error")
+        arrival.stream.send(LoginResp(version=EMULATED_VERSION, error=told))
+
+    # Sealed.
+
+    def _seal(self, arrival: Arrival, resp: bytes, private: bytes) -> None:
+        """Answer, prove ourselves, and let the client in once it has done the same."""
+        psk, theirs = self._secret.value, native.read_public_key(arrival.login.frpd)
+        assert psk is not None
+        assert theirs is not None
+        stream = arrival.stream
+        keys = SessionKeys(
+            psk=psk,
+            private_key=private,
+            peer_public_key=theirs,
+            transcript=transcript_hash(stream.last_frame, resp),
+        )
+        arrival.seal = SessionSeal(keys, is_client=False)
+        control = arrival.seal.control()
+
+        def ended(error: FrpError | None) -> None:
+            reason = f"the client did not prove that it knows the token ({error or 'it left'})"
+            arrival.connection.first_message_failed(stream, reason)
+
+        stream.on_end = ended
+        stream.send_bytes(resp + control.start())
+        stream.seal(control, lambda: self._admit(arrival))
+
+    # Legacy.
+
+    def _legacy_cipher(self, arrival: Arrival) -> CipherCodec:
+        """Return the cipher of frp; if nobody offered a seal, it says that we could."""
+        offered = native.read_public_key(arrival.login.frpd) is not None
+        psk = self._secret.value
+        if self._mode == native.OFF or offered or (psk is None and not self._secret.is_pending):
+            return CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES))
+        iv = self._entropy.token_bytes(IV_BYTES)
+        if psk is not None:
+            iv = make_marked_iv(psk, S2C, iv[-MARK_RANDOM_BYTES:])
+        return CipherCodec(
+            self._cipher_key, iv, check_iv=lambda theirs: self._check_iv(arrival, theirs)
+        )
+
+    def _check_iv(self, arrival: Arrival, iv: bytes) -> None:
+        """Refuse a client that could do better, and whose offer we did not see."""
+
+        def check() -> None:
+            if self._is_stripped(iv):
+                arrival.stream.fail(RemoteProtocolError(STRIPPED))
+
+        if self._is_stripped(iv):
+            raise RemoteProtocolError(STRIPPED)
+        if self._secret.is_pending:
+            self._secret.when_ready(check)
+
+    def _is_stripped(self, iv: bytes) -> bool:
+        psk = self._secret.value
+        return psk is not None and is_marked(psk, C2S, iv)
