@@ -128,7 +128,13 @@ def _connect(setup: ClientSetup, report: Report) -> int:
 
     connector = Connector(loop, Resolver(pool, common.dns_server))
     service = ClientService(
-        loop, connector, setup, SystemEntropy(), give_up, on_first_login=report.ready
+        loop,
+        pool,
+        connector,
+        setup,
+        SystemEntropy(),
+        on_fatal=give_up,
+        on_first_login=report.ready,
     )
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.proxy_table import ProxyTable
 from frpd.clock import unix_now
+from frpd.entropy import Entropy
 from frpd.errors import FrpError, TransportError
 from frpd.log import PrefixLogger
 from frpd.net.address import host_of
@@ -23,9 +24,15 @@ from frpd.proto.message.types import (
     ReqWorkConn,
     StartWorkConn,
 )
+from frpd.proto.seal import StreamSeal
+from frpd.proto.seal_keys import NONCE_BYTES, stream_context, work_context
+from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import ServerLink
+from frpd.transports.first_record import FirstRecord
 from frpd.transports.messages import MessageStream
+from frpd.transports.mux_stream import MuxStream
+from frpd.transports.work import WorkStream
 
 # A server may ask for work connections without end; this many may be unused.
 MAX_IDLE_WORK_CONNS = 16_384
@@ -44,6 +51,8 @@ class ControlSession:
         stream: the control stream, encrypted already.
         run_id: our name.
         features: what both ends are able to, see frpd.proto.native.
+        seal: of a sealed session.
+        entropy: for the nonces of a sealed one.
         auth: for pings and work connections.
         table: the proxies.
         heartbeat_interval_seconds: between pings; <= 0 for none.
@@ -60,6 +69,8 @@ class ControlSession:
         *,
         run_id: str,
         features: frozenset[str],
+        seal: SessionSeal | None,
+        entropy: Entropy,
         auth: TokenAuthenticator,
         table: ProxyTable,
         heartbeat_interval_seconds: float,
@@ -72,6 +83,8 @@ class ControlSession:
         self._loop = loop
         self._link = link
         self._stream = stream
+        self._seal = seal
+        self._entropy = entropy
         self._auth = auth
         self._table = table
         self._interval = heartbeat_interval_seconds
@@ -89,7 +102,7 @@ class ControlSession:
         stream.on_message = self._on_message
         stream.on_end = self._on_end
         if native.DIRECT_STREAM in features:
-            link.accept_streams(self._work_accepted)
+            link.accept_streams(self._work_accepted, rising_ids=seal is not None)
 
     def start(self) -> None:
         """Register the proxies and begin to ping."""
@@ -130,6 +143,8 @@ class ControlSession:
         self._table.session_lost()
         self._stream.close()
         self._link.close()
+        if self._seal is not None:
+            self._seal.erase()
 
     def lost(self, reason: str) -> None:
         """The session is over: close everything and tell the owner."""
@@ -226,16 +241,35 @@ class ControlSession:
         if self._closed:
             endpoint.abort()
             return
-        work = WorkConn(self._loop, endpoint, self._work_started, self._work_ended)
-        work.send(NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now())))
+        if self._seal is None:
+            hello = NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now()))
+            seal = None
+        else:
+            hello, seal = self._sealed_hello(self._seal, endpoint)
+        work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
+        work.send(hello)
         self._idle.add(work)
+
+    def _sealed_hello(
+        self, session: SessionSeal, endpoint: Endpoint
+    ) -> tuple[NewWorkConn, StreamSeal]:
+        """Return how a work stream of ours begins; without mux it proves whose it is."""
+        hello = NewWorkConn(self.run_id)
+        if isinstance(endpoint, MuxStream):
+            return hello, session.work(stream_context(endpoint.stream_id))
+        hello.nonce = self._entropy.token_bytes(NONCE_BYTES)
+        hello.proof = session.prove(self.run_id, hello.nonce)
+        return hello, session.work(work_context(hello.nonce))
 
     def _work_accepted(self, endpoint: Endpoint) -> None:
         """The server opened a stream for a visitor; it says at once for whom."""
         if self._closed or len(self._idle) >= MAX_IDLE_WORK_CONNS:
             endpoint.abort()
             return
-        work = WorkConn(self._loop, endpoint, self._work_started, self._work_ended)
+        seal = None
+        if self._seal is not None and isinstance(endpoint, MuxStream):
+            seal = self._seal.work(stream_context(endpoint.stream_id))
+        work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
         work.expect(START_SECONDS)
         self._idle.add(work)
 
@@ -265,12 +299,13 @@ class ControlSession:
 class WorkConn:
     """A work connection that waits for its visitor."""
 
-    __slots__ = ("_loop", "_on_ended", "_on_started", "_stream", "_timer")
+    __slots__ = ("_loop", "_on_ended", "_on_started", "_seal", "_stream", "_timer")
 
     def __init__(
         self,
         loop: SelectorLoop,
         endpoint: Endpoint,
+        seal: StreamSeal | None,
         on_started: Callable[[WorkConn, StartWorkConn], None],
         on_ended: Callable[[WorkConn, FrpError | None], None],
     ) -> None:
@@ -278,7 +313,12 @@ class WorkConn:
         self._on_ended = on_ended
         self._loop = loop
         self._timer: Timer | None = None
-        self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+        self._seal = seal
+        self._stream: MessageStream | FirstRecord
+        if seal is None:
+            self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
+        else:
+            self._stream = FirstRecord(endpoint, seal, self._on_message, self._on_end)
 
     def send(self, hello: NewWorkConn) -> None:
         """Say whose it is."""
@@ -288,9 +328,9 @@ class WorkConn:
         """Wait no longer than this."""
         self._timer = self._loop.call_later(seconds, self._timed_out)
 
-    def detach(self) -> Endpoint:
-        """Give up the endpoint, with what came behind StartWorkConn."""
-        return self._stream.detach()
+    def detach(self) -> WorkStream:
+        """Give up the stream, with what came behind StartWorkConn."""
+        return WorkStream(self._stream.detach(), self._seal)
 
     def close(self) -> None:
         """Close it unused. Idempotent."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
 from frpd.client.login import Backoff
+from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.general import ProxyContext, ServesWork
 from frpd.client.proxy_table import ProxyTable
@@ -16,24 +17,23 @@ from frpd.clock import unix_now
 from frpd.config.client import ClientSetup
 from frpd.config.proxies import ProxyConfig
 from frpd.entropy import Entropy
-from frpd.errors import FrpError, TransportError
+from frpd.errors import TransportError
 from frpd.log import get_logger
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
-from frpd.proto import deflate, native
-from frpd.proto.ciphers import IV_BYTES, derive_key
-from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
-from frpd.proto.wrappers import CipherCodec
+from frpd.proto import native
+from frpd.proto.ciphers import derive_key
+from frpd.proto.message.types import EMULATED_VERSION, Login
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports import TRANSPORTS
 from frpd.transports.base import DirectLink, MuxedLink, ServerLink, Transport
-from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
+from frpd.transports.stretched import StretchedSecret
+from frpd.workers import WorkerPool
 
-LOGIN_ANSWER_SECONDS = 10.0
 # A session that lasted this long was a real one; after it we come back at once.
 STABLE_SECONDS = 5.0
 
@@ -48,6 +48,7 @@ class Service:
 
     Args:
         loop: the loop.
+        pool: for what takes long.
         connector: dials the server and the local services.
         setup: checked configuration.
         entropy: for jitter and ciphers.
@@ -59,9 +60,11 @@ class Service:
     def __init__(
         self,
         loop: SelectorLoop,
+        pool: WorkerPool,
         connector: Connector,
         setup: ClientSetup,
         entropy: Entropy,
+        *,
         on_fatal: Callable[[str], None],
         *,
         on_first_login: Callable[[], None] = lambda: None,
@@ -86,10 +89,13 @@ class Service:
             new_work_conns=common.authenticate_new_work_conns,
         )
         self._cipher_key = derive_key(common.token.reveal())
+        token = common.token.reveal() if common.native != native.OFF else None
+        self._secret = StretchedSecret(pool, token)
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
         self._windows = WindowBudget(common.window_budget_bytes, MAX_WINDOW_BYTES)
         self._backoff = Backoff(entropy)
         self._link: ServerLink | None = None
+        self._entering: Endpoint | None = None  # a control stream that has said nothing yet
         self._login: LoginAttempt | None = None
         self._control: ControlSession | None = None
         self._retry: Timer | None = None
@@ -117,6 +123,7 @@ class Service:
         """Drop everything. Idempotent."""
         self._closed = True
         self._on_idle = None
+        self._secret.close()
         if self._retry is not None:
             self._retry.cancel()
         self._drop_attempt()
@@ -177,50 +184,61 @@ class Service:
         )
 
     def _stream_opened(self, endpoint: Endpoint) -> None:
+        """Log in, once it is known what can be offered."""
+        self._entering = endpoint
+        self._secret.when_ready(self._say_login)
+
+    def _say_login(self) -> None:
+        endpoint, self._entering = self._entering, None
+        if endpoint is None:
+            return  # lost or given up meanwhile
+        if self._common.native == native.REQUIRE and self._secret.value is None:
+            endpoint.abort()
+            self._refused(NO_SEAL)
+            return
+        self._login = LoginAttempt(
+            self._loop,
+            endpoint,
+            self._make_login(),
+            Offer(self._common, self._secret.value, self._entropy),
+            cipher_key=self._cipher_key,
+            on_entered=self._entered,
+            on_refused=self._refused,
+            on_failed=self._unreachable,
+        )
+
+    def _make_login(self) -> Login:
         credential = self._auth.login_fields(unix_now())
-        login = Login(
+        is_required = self._common.native == native.REQUIRE  # then the key would only tell
+        return Login(
             version=EMULATED_VERSION,
             hostname=platform.node(),
             os="linux",
             arch=GO_ARCHITECTURES.get(os.uname().machine, os.uname().machine),
             user=self._common.user,
-            privilege_key=credential.privilege_key,
+            privilege_key="" if is_required else credential.privilege_key,
             timestamp=credential.timestamp,
             run_id=self._run_id,
             metas=dict(self._common.metas),
             pool_count=self._common.pool_count,
-            frpd=native.offer(willing) if (willing := self._willing()) else None,
-        )
-        self._login = LoginAttempt(self._loop, endpoint, login, self._answered, self._unreachable)
-
-    def _willing(self) -> frozenset[str]:
-        return native.willing(
-            self._common.native,
-            mux=self._common.tcp_mux,
-            deflates=deflate.IS_WORTH_IT,
-            seals=False,
         )
 
-    def _answered(self, stream: MessageStream, answer: LoginResp) -> None:
+    def _entered(self, entry: Entry) -> None:
         self._login = None
-        if answer.error:
-            _log.error("%s", answer.error)
-            stream.close()
-            self._failed(answer.error, self._backoff.refused)
-            return
         assert self._link is not None
         self._backoff.succeeded()
         first_login = not self._entered_once
         self._entered_once = True
         self._entered_at = self._loop.now()
+        answer = entry.answer
         self._run_id = answer.run_id
-        self._features = native.read_answer(answer.frpd, self._willing())
-        stream.encrypt(CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES)))
+        self._features = entry.features
         log = _log.prefixed(self._run_id)
         log.info(
-            "login to server success, get run id [%s], server udp port [%d]",
+            "login to server success, get run id [%s], server udp port [%d]%s",
             answer.run_id,
             answer.server_udp_port,
+            f" {native.describe(entry.features)}" if entry.features else "",
         )
         if first_login:
             self._on_first_login()
@@ -228,9 +246,11 @@ class Service:
         self._control = ControlSession(
             self._loop,
             link,
-            stream,
+            entry.stream,
             run_id=answer.run_id,
             features=self._features,
+            seal=entry.seal,
+            entropy=self._entropy,
             auth=self._auth,
             table=self.table,
             heartbeat_interval_seconds=self._common.heartbeat_interval,
@@ -239,6 +259,11 @@ class Service:
             on_lost=self._session_lost,
         )
         self._control.start()
+
+    def _refused(self, reason: str) -> None:
+        self._login = None
+        _log.error("%s", reason)
+        self._failed(reason, self._backoff.refused)
 
     def _unreachable(self, error: TransportError) -> None:
         self._failed(str(error), self._backoff.unreachable)
@@ -276,6 +301,9 @@ class Service:
             self._try_login()
 
     def _drop_attempt(self) -> None:
+        if self._entering is not None:
+            self._entering.abort()
+            self._entering = None
         if self._login is not None:
             self._login.close()
             self._login = None
@@ -301,46 +329,3 @@ class Service:
             for config in setup.proxies
             if config.proxy_type in PROXIES and not config.plugin
         }
-
-
-class LoginAttempt:
-    """Sends Login and waits for the answer, under a deadline.
-
-    Exactly one of ``on_answer`` and ``on_failed`` is called, unless closed.
-    """
-
-    def __init__(
-        self,
-        loop: SelectorLoop,
-        endpoint: Endpoint,
-        login: Login,
-        on_answer: Callable[[MessageStream, LoginResp], None],
-        on_failed: Callable[[TransportError], None],
-    ) -> None:
-        self._on_answer = on_answer
-        self._on_failed = on_failed
-        self._timer = loop.call_later(LOGIN_ANSWER_SECONDS, self._timed_out)
-        self._stream = MessageStream(loop, endpoint, self._on_message, self._on_end)
-        self._stream.send(login)
-
-    def close(self) -> None:
-        """Give up silently. Idempotent."""
-        self._timer.cancel()
-        self._stream.abort()
-
-    def _on_message(self, message: Message) -> None:
-        self._timer.cancel()
-        if isinstance(message, LoginResp):
-            self._on_answer(self._stream, message)
-        else:
-            self._fail(f"unexpected {type(message).__name__} as answer to login")
-
-    def _on_end(self, error: FrpError | None) -> None:
-        self._fail(str(error or "the server closed the connection without an answer"))
-
-    def _timed_out(self) -> None:
-        self._fail(f"no answer to login within {LOGIN_ANSWER_SECONDS:g} s")
-
-    def _fail(self, reason: str) -> None:
-        self.close()
-        self._on_failed(TransportError(reason))

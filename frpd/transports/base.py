@@ -45,8 +45,13 @@ class ServerLink(Protocol):
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
         """Open one frp stream; exactly one of the two is called, unless closed."""
 
-    def accept_streams(self, on_stream: OnEndpoint) -> None:
-        """From here on the server may open streams; before, and without mux, none."""
+    def accept_streams(self, on_stream: OnEndpoint, *, rising_ids: bool = False) -> None:
+        """From here on the server may open streams; before, and without mux, none.
+
+        Args:
+            on_stream: called with each of them.
+            rising_ids: their ids are never used twice; see YamuxSession.
+        """
 
     def close(self) -> None:
         """Drop everything, calls under way included. Idempotent."""
@@ -116,9 +121,11 @@ class MuxedLink:
 
         self._dialing = self._transport.dial(connected, on_failed)
 
-    def accept_streams(self, on_stream: OnEndpoint) -> None:
+    def accept_streams(self, on_stream: OnEndpoint, *, rising_ids: bool = False) -> None:
         """See ServerLink.accept_streams."""
         self._on_stream = on_stream
+        if self._mux is not None:
+            self._mux.session.rising_ids = rising_ids
 
     def close(self) -> None:
         """See ServerLink.close; the server hears a go-away."""
@@ -186,7 +193,7 @@ class DirectLink:
         if not answered:
             self._dialing.add(dialing)
 
-    def accept_streams(self, on_stream: OnEndpoint) -> None:
+    def accept_streams(self, on_stream: OnEndpoint, *, rising_ids: bool = False) -> None:
         """A server cannot reach us."""
 
     def close(self) -> None:

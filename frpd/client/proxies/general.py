@@ -22,6 +22,7 @@ from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
 from frpd.relay.relay import Relay, RelayResult
 from frpd.selector_loop import SelectorLoop
+from frpd.transports.work import WorkStream
 
 # The local service is near: who does not answer within this is down.
 LOCAL_DIAL_SECONDS = 10.0
@@ -32,7 +33,7 @@ class ServesWork(Protocol):
 
     counters: ProxyCounters
 
-    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+    def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """Take over a work connection that the server gave to this proxy."""
 
     def close(self) -> None:
@@ -79,8 +80,13 @@ class GeneralProxy:
         self._config = config
         self._dialing: set[LocalVisit] = set()
 
-    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+    def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """See ServesWork.on_work."""
+        seal = work.seal
+        if seal is not None and seal.reader.ended == self._config.use_encryption:
+            self._context.log.warning("the server disagrees with us about use_encryption")
+            work.endpoint.abort()
+            return
         visit = LocalVisit(self._context, self._config, self.counters, work, start)
         visit.dial(self._dialing)
 
@@ -114,7 +120,7 @@ class LocalVisit:
         context: ProxyContext,
         config: ProxyConfig,
         counters: ProxyCounters,
-        work: Endpoint,
+        work: WorkStream,
         start: StartWorkConn,
     ) -> None:
         self._context = context
@@ -149,8 +155,9 @@ class LocalVisit:
         self._counters.closed(0, 0)
         self._work.abort()
 
-    def _wrap(self, work: Endpoint) -> Endpoint:
+    def _wrap(self, stream: WorkStream) -> Endpoint:
         config, context = self._config, self._context
+        work, seal = stream.endpoint, stream.seal
         if not (config.use_encryption or config.use_compression):
             return work
         codecs = wrapper_stack(
@@ -158,6 +165,7 @@ class LocalVisit:
             compress=config.use_compression,
             iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
             deflate=native.DEFLATE in context.features(),
+            sealed=seal.payload() if config.use_encryption and seal is not None else None,
         )
         return TransformEndpoint(work, codecs)
 

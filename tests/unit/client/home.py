@@ -134,7 +134,14 @@ class Home:
         self.fatal: list[str] = []
         connector = Connector(world.loop, Resolver(world.pool))
         self.empty = world.census()
-        self.service = Service(world.loop, connector, setup, FixedEntropy(), self.fatal.append)
+        self.service = Service(
+            world.loop,
+            world.pool,
+            connector,
+            setup,
+            FixedEntropy(),
+            on_fatal=self.fatal.append,
+        )
         world.owners.callback(self.service.close)
         if start:
             self.service.start()

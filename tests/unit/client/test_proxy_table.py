@@ -13,8 +13,8 @@ from frpd.config.proxies import ProxyConfig, TcpProxyConfig, UdpProxyConfig
 from frpd.config.secret import Secret
 from frpd.log import get_logger
 from frpd.metrics.counters import ProxyCounters
-from frpd.net.endpoint import Endpoint
 from frpd.proto.message.types import NewProxy, NewProxyResp, StartWorkConn
+from frpd.transports.work import WorkStream
 
 
 class Nobody:
@@ -22,7 +22,7 @@ class Nobody:
 
     counters = ProxyCounters()
 
-    def on_work(self, work: Endpoint, start: StartWorkConn) -> None:
+    def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         pytest.fail("no work is expected")
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from frpd.client.proxy_table import Phase
 from frpd.config.params import Params
 from frpd.proto import deflate
 from frpd.proto.message.types import EMULATED_VERSION, LoginResp, NewProxy, Ping, Pong
-from frpd.proto.native import offer, willing
+from frpd.proto.native import offer, read_public_key, willing
 from tests.helpers.peers import TOKEN, Wire
 from tests.helpers.world import World, free_port
 from tests.unit.client.home import Door, Home
@@ -25,8 +25,10 @@ def test_a_login_says_who_we_are(world: World, mux: bool) -> None:
     assert login.privilege_key == privilege_key(TOKEN, login.timestamp)
     assert (login.user, login.pool_count, login.metas) == ("me", 3, {"a": "b"})
     assert (login.os, login.run_id) == ("linux", "")
-    features = willing("auto", mux=mux, deflates=deflate.IS_WORTH_IT, seals=False)
-    assert login.frpd == offer(features)
+    features = willing("auto", mux=mux, deflates=deflate.IS_WORTH_IT, seals=True)
+    key = read_public_key(login.frpd)
+    assert key is not None
+    assert login.frpd == offer(features, key)
 
 
 def test_with_native_off_a_login_offers_nothing(world: World) -> None:
