@@ -45,6 +45,7 @@ NOT_SEALED = (
     "the server agrees to no sealed session, which native = require asks for: use an frpd"
     " server that has the same token and is not set to native = off"
 )
+NO_KEY_SENT = " (with native = require no key is sent that an end without seal could check)"
 NO_SEAL = "native = require needs a token: it is what seals the session"
 
 
@@ -163,7 +164,8 @@ class LoginAttempt:
         if not isinstance(message, LoginResp):
             self._fail(f"unexpected {type(message).__name__} as answer to login")
         elif message.error:
-            self._refuse(message.error)
+            hint = NO_KEY_SENT if self._offer.is_required else ""
+            self._refuse(message.error + hint)
         else:
             self._agree(message)
 

@@ -134,3 +134,11 @@ def test_work_connection_scope_covers_work_connections_only() -> None:
     with pytest.raises(AuthError) as caught:
         both.verify_new_work_conn(Login())
     assert str(caught.value) == "token in NewWorkConn doesn't match token from configuration"
+
+
+def test_a_login_that_proves_itself_later_may_leave_the_key_out_and_not_lie() -> None:
+    ours = authenticator()
+    ours.verify_login(Login(version="0.51.3"), 100, proves_later=True)
+    for key, later in (("", False), ("wrong", True), ("wrong", False)):
+        with pytest.raises(AuthError, match="authorization failed"):
+            ours.verify_login(Login(version="0.51.3", privilege_key=key), 100, proves_later=later)

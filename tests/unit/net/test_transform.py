@@ -12,6 +12,8 @@ from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Callback, Outcome
 from frpd.net.stream import SocketStream
 from frpd.net.transform import RAW_READ_LIMIT, TransformEndpoint
+from frpd.proto.deflate import DeflateCodec
+from frpd.proto.seal import SealedCodec, StreamSeal
 from frpd.proto.wrappers import wrapper_stack
 from frpd.selector_loop import SelectorLoop
 from tests.helpers.clock import MockClock
@@ -462,3 +464,53 @@ def test_a_bug_in_a_callback_needs_nobody_to_tell(
     endpoint.watch(None, fail)
     run(loop)
     assert inner.acts == ["abort"]
+
+
+def sealed(inner: ScriptedEndpoint) -> tuple[TransformEndpoint, SealedCodec]:
+    """Return an endpoint that deflates and seals, and the peer's end of its seal."""
+    ours = StreamSeal(b"o" * 32, b"p" * 32).payload()
+    theirs = StreamSeal(b"p" * 32, b"o" * 32).payload()
+    return TransformEndpoint(inner, [DeflateCodec(), ours]), theirs
+
+
+def test_the_end_of_a_sealed_direction_is_its_last_record(inner: ScriptedEndpoint) -> None:
+    endpoint, peer = sealed(inner)
+    endpoint.write(b"data")
+    endpoint.shutdown_write()
+    endpoint.shutdown_write()
+    assert DeflateCodec().decode(peer.decode(inner.got)) == b"data"
+    assert peer.ended
+    assert inner.acts == ["end"]
+
+
+def test_the_last_record_waits_behind_what_waits(
+    loop: SelectorLoop, inner: ScriptedEndpoint
+) -> None:
+    endpoint, peer = sealed(inner)
+    inner.capacity = 10
+    endpoint.write(b"data")
+    endpoint.close()
+    endpoint.close()
+    assert inner.acts == []
+    inner.take(10_000)
+    run(loop)
+    assert DeflateCodec().decode(peer.decode(inner.got)) == b"data"
+    assert peer.ended
+    assert inner.acts == ["end", "close"]
+
+
+def test_a_sealed_stream_that_was_cut_is_lost_and_not_ended(inner: ScriptedEndpoint) -> None:
+    endpoint, peer = sealed(inner)
+    inner.say(peer.encode(DeflateCodec().encode(b"data")))
+    inner.end()
+    assert endpoint.read(100) == b"data"
+    with pytest.raises(ConnectionLost, match="cut short"):
+        endpoint.read(100)
+
+
+def test_a_sealed_stream_that_its_peer_ended_is_ended(inner: ScriptedEndpoint) -> None:
+    endpoint, peer = sealed(inner)
+    inner.say(peer.encode(DeflateCodec().encode(b"data")) + peer.finish())
+    inner.end()
+    assert endpoint.read(100) == b"data"
+    assert endpoint.read(100) is Outcome.EOF

@@ -7,6 +7,7 @@ import pytest
 
 from frpd.proto.ciphers import derive_key
 from frpd.proto.deflate import DeflateCodec
+from frpd.proto.seal import StreamSeal
 from frpd.proto.wrappers import CipherCodec, SnappyCodec, StreamCodec, wrapper_stack
 from tests.unit.proto.vectors import b64, load
 
@@ -68,3 +69,27 @@ def test_nothing_stays_nothing_and_sends_no_iv() -> None:
     stack = wrapper_stack(key=KEY, compress=True, iv=IV)
     assert encode(stack, b"") == b""
     assert encode(stack, b"a")[:16] == IV
+
+
+def test_a_seal_takes_the_cipher_s_place() -> None:
+    seal = StreamSeal(b"o" * 32, b"p" * 32).payload()
+    assert wrapper_stack(key=KEY, compress=False, iv=IV, sealed=seal) == [seal]
+    assert wrapper_stack(key=None, compress=True, iv=IV, sealed=seal)[1:] == [seal]
+
+
+@pytest.mark.parametrize("piece", [1, 15, 99])
+def test_the_peer_s_iv_is_checked_once_before_anything_is_handed_on(piece: int) -> None:
+    seen: list[bytes] = []
+    codec = CipherCodec(KEY, IV, check_iv=seen.append)
+    wire = CipherCodec(KEY, b"v" * 16).encode(b"data" * 9)
+    plain = b""
+    for start in range(0, len(wire), piece):
+        plain += codec.decode(wire[start : start + piece])
+        assert bool(seen) >= bool(plain)
+    assert (plain, seen) == (b"data" * 9, [b"v" * 16])
+
+
+def test_formats_without_a_mark_end_anywhere() -> None:
+    for codec in (CipherCodec(KEY, IV), SnappyCodec(), DeflateCodec()):
+        assert codec.finish() == b""
+        codec.receive_eof()

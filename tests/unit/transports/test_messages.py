@@ -27,6 +27,7 @@ from frpd.proto.message.types import (
     ReqWorkConn,
     StartWorkConn,
 )
+from frpd.proto.seal import SealedControl
 from frpd.proto.wrappers import CipherCodec
 from frpd.transports.messages import MAX_OUTBOX_BYTES, MessageStream
 from tests.helpers.world import World
@@ -301,3 +302,67 @@ def test_a_callback_that_raises_ends_it(talk: Talk, caplog: pytest.LogCaptureFix
     assert [str(error) for error in talk.ends] == ["internal error, see the log"]
     assert caplog.text.count("ValueError: a bug") == 1
     assert talk.endpoint.closed
+
+
+def test_the_frame_of_the_last_message_is_what_came(talk: Talk) -> None:
+    assert talk.stream.last_frame == b""
+    odd = b'{ "run_id" : "a", "unknown": [1] }'
+    frame = b"1" + len(odd).to_bytes(8, "big") + odd
+    talk.far.send(frame + encode_message(Ping())[:3])
+    talk.world.settle()
+    assert talk.got == [LoginResp(run_id="a")]
+    assert talk.stream.last_frame == frame
+
+
+UP, DOWN = b"u" * 32, b"d" * 32
+
+
+@pytest.mark.parametrize("piece", [1, 30, 9999])
+def test_nothing_sealed_is_delivered_before_the_peer_has_proved_itself(
+    talk: Talk, piece: int
+) -> None:
+    theirs, proofs = SealedControl(DOWN, UP), list[int]()
+
+    def switch(message: Message) -> None:
+        talk.stream.on_message = talk.got.append
+        talk.stream.seal(SealedControl(UP, DOWN), lambda: proofs.append(len(talk.got)))
+
+    talk.stream.on_message = switch
+    wire = encode_message(LoginResp()) + theirs.start()
+    wire += theirs.encode(encode_message(ReqWorkConn()))
+    for start in range(0, len(wire), piece):
+        assert talk.got == []
+        talk.far.send(wire[start : start + piece])
+        talk.world.turn(2)
+    talk.world.settle()
+    assert (proofs, talk.got) == ([0], [ReqWorkConn()])
+    talk.stream.send(Ping())
+    assert theirs.decode(talk.peer_hears()) == encode_message(Ping())
+    talk.stream.close()
+    theirs.decode(talk.peer_hears())
+    assert theirs.ended
+
+
+def test_a_peer_that_proves_nothing_ends_it(talk: Talk) -> None:
+    def switch(message: Message) -> None:
+        talk.stream.seal(SealedControl(UP, DOWN), lambda: pytest.fail("proved"))
+
+    talk.stream.on_message = switch
+    talk.far.send(encode_message(LoginResp()) + SealedControl(UP, UP).start())
+    talk.world.settle()
+    assert [str(error) for error in talk.ends] == ["seal: a record does not open"]
+
+
+def test_a_sealed_stream_that_ends_without_its_last_record_was_cut(talk: Talk) -> None:
+    theirs = SealedControl(DOWN, UP)
+    talk.stream.seal(SealedControl(UP, DOWN), lambda: None)
+    talk.far.send(theirs.start())
+    talk.far.close()
+    talk.world.settle()
+    assert [str(error) for error in talk.ends] == ["seal: the stream was cut short"]
+
+
+def test_fail_ends_it_as_an_illegal_message_does(talk: Talk) -> None:
+    talk.stream.fail(LimitError("enough"))
+    talk.stream.fail(LimitError("again"))
+    assert [str(error) for error in talk.ends] == ["enough"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 
 from frpd.errors import LocalProtocolError, RemoteProtocolError
@@ -245,3 +247,20 @@ def test_our_reset_in_mid_run_leaves_the_next_frame_in_step() -> None:
         "StreamOpened(3)",
         "Data(3, 3 bytes)",
     ]
+
+
+@pytest.mark.parametrize("stream_id", [3, 5, 8])
+def test_with_rising_ids_one_that_does_not_rise_ends_the_session(stream_id: int) -> None:
+    session = YamuxSession(is_client=False, now=0.0)
+    session.receive_data(struct.pack(">BBHII", 0, 1, 1, 5, 0), 0.0)
+    session.receive_data(struct.pack(">BBHII", 0, 1, 8, 5, 0), 0.0)  # 5 is free again
+    session.rising_ids = True
+    with pytest.raises(RemoteProtocolError, match="does not rise"):
+        session.receive_data(struct.pack(">BBHII", 0, 1, 1, stream_id, 0), 0.0)
+
+
+def test_without_rising_ids_any_free_id_is_taken() -> None:
+    session = YamuxSession(is_client=False, now=0.0)
+    for stream_id in (5, 3, 8):
+        session.receive_data(struct.pack(">BBHII", 0, 1, 1, stream_id, 0), 0.0)
+    assert session.stream_count == 3

@@ -65,3 +65,12 @@ def test_the_oldest_open_and_close_set_the_deadline() -> None:
     assert table.overdue_closes(311.0) == [second]
     assert not table.forget(second)
     assert table.overdue_closes(1e9) == [first]
+
+
+def test_the_peer_s_next_id_is_of_its_parity_and_above_all_before() -> None:
+    table = StreamTable(is_client=False, window_bytes=262144)
+    table.accept(5)
+    assert [number for number in range(1, 10) if table.is_next(number)] == [7, 9]
+    table.forget(5)
+    assert not table.is_next(5)
+    assert StreamTable(is_client=True, window_bytes=262144).is_next(2)
