@@ -66,7 +66,6 @@ class Service:
         entropy: Entropy,
         *,
         on_fatal: Callable[[str], None],
-        *,
         on_first_login: Callable[[], None] = lambda: None,
     ) -> None:
         common = setup.common

@@ -39,7 +39,8 @@ _LOG: Rows = (
 _OWN: Rows = (
     Field("native", STR, "auto", OWN,
           "Whether two frpd ends speak their better protocol: auto, off (behave as a Go end), or"
-          " require, which refuses every session that is not sealed and needs a token.", choices=("auto", "off", "require")),
+          " require, which refuses every session that is not sealed and needs a token.",
+          choices=("auto", "off", "require")),
     Field("splice_pipe_bytes", INT, 1048576, OWN,
           "Size of the pipes that bulk payload passes through inside the kernel.",
           low=65536, high=1048576),
