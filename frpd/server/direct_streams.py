@@ -31,6 +31,7 @@ class DirectStreams:
     """
 
     ready = 0
+    asked = 0
 
     def __init__(
         self,

@@ -48,6 +48,10 @@ class WorkSource(Protocol):
         """Work streams in stock."""
 
     @property
+    def asked(self) -> int:
+        """Work connections that the client was asked for and has not brought."""
+
+    @property
     def waiting(self) -> int:
         """Visitors that wait."""
 
