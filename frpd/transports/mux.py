@@ -44,6 +44,8 @@ MAX_WINDOW_BYTES = 1024 * 1024
 FLUSH_EARLY_BYTES = 64 * 1024
 # Below this the two more system calls cost more than the copy saves (docs/performance.md).
 MIN_RUN_BYTES = 32 * 1024
+# So many in a row end the exact reading. One alone is where bulk met the end of a window.
+SMALL_FRAMES = 4
 # Then other connections have their turn.
 EXACT_BYTES_PER_TURN = 1024 * 1024
 EXACT_BYTES_PER_HEADER = 32 * 1024  # what a header of its own costs, in payload's time
@@ -81,6 +83,7 @@ class MuxLink:
         "_on_closed",
         "_on_stream",
         "_paid",
+        "_smalls",
         "_streams",
         "_timer",
         "_trunk",
@@ -103,6 +106,7 @@ class MuxLink:
         self._carrier = carrier
         self._trunk = carrier if isinstance(carrier, SocketStream) else None
         self._large = False  # the last chunk that was read ended with much of one frame
+        self._smalls = 0  # small frames in a row while reading exactly
         self._exact = False  # reading headers alone, so that payload can be spliced
         self._on_stream = on_stream
         self._on_closed: Callable[[str], None] | None = on_closed
@@ -304,6 +308,7 @@ class MuxLink:
         if self._receive(READ_BYTES):
             _, remaining = self._next_run()
             self._exact = self._large or remaining >= MIN_RUN_BYTES
+            self._smalls = 0
 
     def _read_exactly(self) -> None:
         """Read no payload that could be spliced: right while frames are large."""
@@ -322,7 +327,8 @@ class MuxLink:
             budget -= wanted + EXACT_BYTES_PER_HEADER
             if self.session.bytes_wanted() <= HEADER_BYTES:
                 continue  # a frame without payload, or half a header
-            if self._next_run()[1] < MIN_RUN_BYTES:
+            self._smalls = self._smalls + 1 if self._next_run()[1] < MIN_RUN_BYTES else 0
+            if self._smalls >= SMALL_FRAMES:
                 self._exact = False
                 return
 

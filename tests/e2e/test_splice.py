@@ -310,7 +310,7 @@ def test_bulk_is_moved_by_splice_and_copied_nowhere(
     stage: Stage, mux: bool, record_property: Record
 ) -> None:
     need_tool("strace")
-    data = BLOCK * 24
+    data = BLOCK * 40
     size = len(data)
     with Service(late_answer) as sink, Service(flood(data)) as source, ExitStack() as stack:
         tunnel = stage.tunnel({"sink": sink.port, "source": source.port}, mux=mux)

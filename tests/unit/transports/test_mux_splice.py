@@ -12,6 +12,7 @@ from frpd.proto.yamux.frames import INITIAL_WINDOW_BYTES
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Ending, Relay, RelayResult
 from frpd.relay.splice_half import SpliceHalf
+from frpd.transports.mux import SMALL_FRAMES
 from frpd.transports.mux_stream import MuxStream
 from tests.helpers.world import World
 from tests.unit.transports.splice_tunnel import (
@@ -130,6 +131,24 @@ def test_rule_2_the_trunk_reads_exactly_while_frames_are_large_and_in_bulk_while
         echo(tunnel, visit)
     assert not tunnel.far._exact
     assert visit.service.got[: len(BULK)] == BULK
+
+
+def test_rule_2_a_small_frame_between_large_ones_does_not_end_the_exact_reading(
+    tunnel: Tunnel,
+) -> None:
+    """Where bulk meets the end of a window a few bytes travel alone."""
+    visit, other = tunnel.visit(), tunnel.visit()
+    tunnel.warm_up(visit)
+    tunnel.far._smalls = 0
+    tunnel.far._exact = True  # wherever the last window happened to end
+    for _ in range(SMALL_FRAMES - 1):
+        echo(tunnel, other)
+        assert tunnel.far._exact
+    visit.user.say(BULK)
+    tunnel.world.until(lambda: visit.service.got == BULK)
+    for _ in range(SMALL_FRAMES + 1):
+        echo(tunnel, other)
+    assert not tunnel.far._exact
 
 
 # Rule 0: a full pipe is not an empty source.
