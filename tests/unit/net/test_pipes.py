@@ -149,9 +149,9 @@ def test_rule_8_without_descriptors_there_is_no_pipe() -> None:
 
 PLAIN_USER = """
 import os
+from frpd.net.pipes import PipePool  # while it may read what lies under /root
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-from frpd.net.pipes import PipePool
 pool = PipePool(1 << 20, 1 << 30)
 pipes = []
 while (pipe := pool.acquire()) is not None:
