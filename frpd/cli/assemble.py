@@ -105,7 +105,8 @@ def _serve(config: ServerConfig, listeners: list[socket.socket], report: Report)
     try:
         service = ServerService(loop, pool, config, SystemEntropy())
         service.listen(listeners)
-        _log.info("frps started successfully")
+        # In the first turn: who reads the line may send a signal, and it is heard by then.
+        loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)
         return Daemon(loop, config.shutdown_drain_seconds).run(service)
     finally:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from frpd.log import get_logger
 from frpd.selector_loop import SelectorLoop
@@ -77,3 +79,14 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError) as error:
             _log.debug("RLIMIT_NOFILE stays at %d: %s", soft, error)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process with this exit status, without taking the interpreter down first.
+
+    A worker may be inside C code (a name look-up, the stretching of the token); when it
+    comes back into an interpreter that is being finalised, the process dies of it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+from frpd.cli.daemon import leave
 from frpd.cli.flags import (
     FrpParser,
     add_config_flags,
@@ -105,5 +107,10 @@ def _parser() -> FrpParser:
     return parser
 
 
+def program() -> NoReturn:
+    """Be the program frpc."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
+from frpd.cli.daemon import leave
 from frpd.cli.flags import (
     add_daemon_flags,
     add_value_flags,
@@ -77,5 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_server(loaded.value, loaded.warnings, background)
 
 
+def program() -> NoReturn:
+    """Be the program frps."""
+    leave(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -40,7 +40,7 @@ def free_port() -> int:
 
 
 class OneLook:
-    """Stands in for Daemon: notes what is being served, and ends."""
+    """Stands in for Daemon: notes what is being served, runs a turn, and ends."""
 
     seen: ServerConfig | None = None
     drain_seconds = -1.0
@@ -48,12 +48,13 @@ class OneLook:
     port = 0
 
     def __init__(self, loop: SelectorLoop, drain_seconds: float) -> None:
-        del loop
+        self._loop = loop
         OneLook.drain_seconds = drain_seconds
 
     def run(self, service: Runnable) -> int:
         with socket.create_connection((LOOPBACK, OneLook.port)):
             OneLook.reachable = True
+        self._loop.run_turn()  # as the real one does: what start-up has put off is said now
         service.close()
         return STATUS
 

@@ -6,6 +6,8 @@ import gc
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -130,3 +132,23 @@ def test_a_limit_that_cannot_be_raised_is_no_reason_to_fail(
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 4096))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     raise_descriptor_limit()
+
+
+LEAVES_WITH_A_WORKER_AT_WORK = """
+import threading, time
+from frpd.cli.daemon import leave
+threading.Thread(target=time.sleep, args=(60,)).start()
+print("last words")
+leave(7)
+"""
+
+
+def test_leave_waits_for_no_thread_and_loses_no_output() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES_WITH_A_WORKER_AT_WORK],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (7, "last words\n")
