@@ -52,9 +52,9 @@ class OneLook:
         OneLook.drain_seconds = drain_seconds
 
     def run(self, service: Runnable) -> int:
+        self._loop.run_turn()  # as the real one does: what start-up has put off is said now
         with socket.create_connection((LOOPBACK, OneLook.port)):
             OneLook.reachable = True
-        self._loop.run_turn()  # as the real one does: what start-up has put off is said now
         service.close()
         return STATUS
 
