@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.config.client import ClientSetup
 from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 
 Config = TypeVar("Config")
+
+GOOD_TOKEN_BYTES = 16
 
 
 def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int:
@@ -20,9 +23,10 @@ def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int
 
     def load(path: str) -> Loaded[ServerConfig]:
         loaded = load_server(path, dialect=dialect, strict=strict)
-        return replace(loaded, warnings=(*loaded.warnings, *server_warnings(loaded.value)))
+        warnings = (*server_warnings(loaded.value), *_weak_token(loaded.value.token))
+        return replace(loaded, warnings=(*loaded.warnings, *warnings))
 
-    return _verify("frps", path, load)
+    return _verify("frps", path, load, strict=strict)
 
 
 def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int:
@@ -32,11 +36,15 @@ def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int
         loaded = load_client(path, dialect=dialect, strict=strict)
         return replace(
             loaded,
-            warnings=(*loaded.warnings, *client_warnings(loaded.value)),
+            warnings=(
+                *loaded.warnings,
+                *client_warnings(loaded.value),
+                *_weak_token(loaded.value.common.token),
+            ),
             refusals=(*loaded.refusals, *client_refusals(loaded.value)),
         )
 
-    return _verify("frpc", path, load)
+    return _verify("frpc", path, load, strict=strict)
 
 
 def print_refusals(loaded: Loaded[Config]) -> bool:
@@ -46,7 +54,18 @@ def print_refusals(loaded: Loaded[Config]) -> bool:
     return bool(loaded.refusals)
 
 
-def _verify(program: str, path: str | None, load: Callable[[str], Loaded[Config]]) -> int:
+def _weak_token(token: Secret) -> Iterator[str]:
+    """Whoever has recorded a login can try tokens at leisure; only length stands against that."""
+    if 0 < len(token.reveal().encode("utf-8", "surrogateescape")) < GOOD_TOKEN_BYTES:
+        yield (
+            f"[common] token: shorter than {GOOD_TOKEN_BYTES} bytes, so who records a login can"
+            " guess it; use a long random text"
+        )
+
+
+def _verify(
+    program: str, path: str | None, load: Callable[[str], Loaded[Config]], *, strict: bool
+) -> int:
     if path is None:
         print(f"{program}: the configuration file is not specified", flush=True)
         return 1
@@ -57,7 +76,7 @@ def _verify(program: str, path: str | None, load: Callable[[str], Loaded[Config]
         return 1
     for warning in loaded.warnings:
         print(f"warning: {warning}", flush=True)
-    if print_refusals(loaded):
+    if print_refusals(loaded) or (strict and loaded.warnings):
         return 1
     print(f"{program}: the configuration file {path} syntax is ok", flush=True)
     return 0

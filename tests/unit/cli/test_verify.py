@@ -106,3 +106,18 @@ def test_refusals_are_printed_one_a_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_without_refusals_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert not print_refusals(Loaded(object(), warnings=("only this",)))
     assert not capsys.readouterr().out
+
+
+@BOTH
+def test_a_token_that_can_be_guessed_is_a_warning_and_an_error_when_strict(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, program: str
+) -> None:
+    file.write_text(f"[common]\ntoken = {'x' * 15}\n")
+    assert check(verify, file) == 0
+    warning, ok = capsys.readouterr().out.splitlines()
+    assert warning.startswith("warning: [common] token: shorter than 16 bytes")
+    assert "xxx" not in warning
+    assert ok.startswith(f"{program}: ")
+    assert check(verify, file, strict=True) == 1
+    file.write_text(f"[common]\ntoken = {'x' * 16}\n")
+    assert check(verify, file, strict=True) == 0
