@@ -189,6 +189,8 @@ class NameServer:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._sock.getsockname()[1]}"
@@ -196,6 +198,7 @@ class NameServer:
         self._thread.start()
 
     def close(self) -> None:
+        self.may_answer.set()
         self._sock.sendto(b"", self._sock.getsockname())
         self._thread.join()
         self._sock.close()
@@ -208,6 +211,7 @@ class NameServer:
             query = dns.message.from_wire(data)
             question = query.question[0]
             self.asked.append(question.name.to_text())
+            self.may_answer.wait()
             answer = dns.message.make_response(query)
             answer.flags |= dns.flags.RA
             if question.rdtype == dns.rdatatype.A:
@@ -235,6 +239,25 @@ def test_names_are_asked_of_dns_server(
     stage.frpc(common, {"web": proxy})
     assert echoes(remote)
     assert {"frps.example.test.", "service.example.test."} <= set(name_server.asked)
+
+
+def test_a_name_server_that_takes_its_time_delays_no_other_visitor(
+    stage: Stage, echo_port: int, name_server: NameServer
+) -> None:
+    named, direct, port = free_port(), free_port(), server_port(stage)
+    proxies = {
+        "named": {**tcp(echo_port, named), "local_ip": "service.example.test"},
+        "direct": tcp(echo_port, direct),
+    }
+    name_server.may_answer.clear()
+    stage.frpc(to(port, dns_server=name_server.address), proxies)
+    with visit(named) as waiting:
+        waiting.sendall(b"ping")
+        wait_until(lambda: "service.example.test." in name_server.asked, "the name is asked for")
+        for _ in range(100):
+            assert echoes(direct)
+        name_server.may_answer.set()
+        assert waiting.recv(4) == b"ping"
 
 
 def logged_starts(log: Path, count: int) -> bool:
