@@ -36,3 +36,8 @@ def literal_family(host: str) -> socket.AddressFamily | None:
             continue
         return family
     return None
+
+
+def is_localhost(host: str) -> bool:
+    """Whether a name is this machine whatever a hosts file says (RFC 6761, 6.3)."""
+    return host.rstrip(".").lower() == "localhost"

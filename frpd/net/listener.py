@@ -14,7 +14,7 @@ from typing import cast
 
 from frpd.errors import TransportError
 from frpd.log import get_logger
-from frpd.net.address import SockAddr, format_address, join_host_port, literal_family
+from frpd.net.address import SockAddr, format_address, is_localhost, join_host_port, literal_family
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer
 
@@ -96,7 +96,12 @@ def _bind_address(host: str, port: int) -> tuple[socket.AddressFamily, SockAddr]
     family = literal_family(host)
     if family == socket.AF_INET:
         return family, (host, port)
-    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    try:
+        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError:
+        if is_localhost(host):  # a machine without a hosts file, such as a bare container
+            return socket.AF_INET, ("127.0.0.1", port)
+        raise
     return info[0], cast("SockAddr", info[4])
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import cast
 
 from frpd.errors import TransportError
-from frpd.net.address import SockAddr, literal_family
+from frpd.net.address import SockAddr, is_localhost, literal_family
 from frpd.workers import WorkerPool
 
 LOOKUP_SECONDS = 10.0
 HOSTS_FILE = Path("/etc/hosts")
+LOOPBACK = ["127.0.0.1", "::1"]
 
 Addresses = list[tuple[socket.AddressFamily, SockAddr]]
 OnAddresses = Callable[[Addresses], None]
@@ -70,11 +71,15 @@ def resolve_blocking(host: str, port: int, nameserver: str = "") -> Addresses:
         TransportError: there is no such name, or nobody answered.
     """
     if nameserver and literal_family(host) is None:
-        found = _from_hosts_file(host) or _from_nameserver(host, nameserver)
+        found = _from_hosts_file(host)
+        if not found:
+            found = LOOPBACK if is_localhost(host) else _from_nameserver(host, nameserver)
         return [_with_port(address, port) for address in found]
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
+        if is_localhost(host):  # a machine without a hosts file, such as a bare container
+            return [_with_port(address, port) for address in LOOPBACK]
         raise TransportError(f"lookup {host}: {error.strerror or error}") from error
     return [(info[0], cast("SockAddr", info[4])) for info in infos]
 

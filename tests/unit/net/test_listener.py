@@ -148,9 +148,23 @@ def test_one_ipv6_address_is_only_that(loop: SelectorLoop, stack: ExitStack) -> 
 
 def test_a_name_can_be_bound(loop: SelectorLoop, stack: ExitStack) -> None:
     port = Port(loop, stack, "localhost")
-    port.connect("localhost")
+    port.connect("127.0.0.1")
     loop.run_turn()
     assert len(port.streams) == 1
+
+
+def test_localhost_needs_no_hosts_file(
+    loop: SelectorLoop, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    sock = bind_tcp("LocalHost", 0)
+    assert sock.getsockname()[0] == "127.0.0.1"
+    sock.close()
+    with pytest.raises(ListenError):
+        bind_tcp("elsewhere", 0)
 
 
 def test_a_taken_port_is_told_in_gos_words(no_fd_leaks: None) -> None:

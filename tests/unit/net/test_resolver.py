@@ -16,7 +16,7 @@ import pytest
 
 from frpd.errors import TransportError
 from frpd.net import resolver as module
-from frpd.net.resolver import Addresses, Resolver, split_nameserver
+from frpd.net.resolver import Addresses, Resolver, resolve_blocking, split_nameserver
 from frpd.selector_loop import SelectorLoop
 from frpd.workers import WorkerPool
 
@@ -289,3 +289,16 @@ def test_failures_are_transport_errors(loop: SelectorLoop, pool: WorkerPool) -> 
     run_until(loop, lambda: errors)
     assert [type(error) for error in errors] == [TransportError]
     assert answers == []
+
+
+def test_localhost_needs_neither_hosts_file_nor_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr("frpd.net.resolver.HOSTS_FILE", Path("/nonexistent"))
+    loopback = [(socket.AF_INET, ("127.0.0.1", 5)), (socket.AF_INET6, ("::1", 5, 0, 0))]
+    assert resolve_blocking("localhost", 5) == loopback
+    assert resolve_blocking("localhost.", 5, "192.0.2.1") == loopback
+    with pytest.raises(TransportError):
+        resolve_blocking("elsewhere", 5)
