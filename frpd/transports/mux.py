@@ -417,7 +417,10 @@ class MuxLink:
 
     def _resume_opens(self) -> None:
         waiting = self._waiting_opens
-        while waiting and self.session.may_open:
+        while waiting:
+            if not self.session.may_open:
+                self.session.await_open()
+                return
             self.open_stream(*waiting.popleft())
 
     def _fail_opens(self, reason: str) -> None:

@@ -104,6 +104,10 @@ class YamuxSession(SessionInput):
         """Whether ``open_stream`` would succeed now."""
         return self._why_no_open() is None
 
+    def await_open(self) -> None:
+        """Have OpensResumed tell when an open is settled, as a refused ``open_stream`` does."""
+        self._open_was_refused = True
+
     @property
     def opens_may_resume(self) -> bool:
         """Whether a refused ``open_stream`` is worth waiting for: OpensResumed will tell."""

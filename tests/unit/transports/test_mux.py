@@ -38,19 +38,20 @@ class RawPeer:
         )
 
 
+@pytest.mark.parametrize("count", [300, 1500])  # the second waits more than once
 def test_many_opens_at_once_wait_for_their_acknowledgements_and_all_get_through(
-    world: World,
+    world: World, count: int
 ) -> None:
     links = Links(world)
     opened: list[MuxStream] = []
-    for _ in range(300):
+    for _ in range(count):
         links.near.open_stream(opened.append, fail)
     assert len(opened) == 256
-    world.until(lambda: len(links.accepted) == 300)
-    assert len(opened) == 300
+    world.until(lambda: len(links.accepted) == count)
+    assert len(opened) == count
     ids = [stream.stream_id for stream in opened]
     assert ids == sorted(ids)
-    assert (links.near.stream_count, links.far.stream_count) == (300, 300)
+    assert (links.near.stream_count, links.far.stream_count) == (count, count)
 
 
 def test_an_open_on_a_dead_link_fails(world: World) -> None:
