@@ -66,22 +66,23 @@ def watch_them_go(
 def test_a_connection_without_a_login_ends_in_time(
     stage: Stage, echo_port: int, opening: str
 ) -> None:
-    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 0.3})
+    # Time enough for the real client on a busy machine: its first login waits for the key.
+    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 2})
     with visit(tunnel.bind_port) as stranger:
         stranger.sendall(OPENINGS[opening])
-        wait_until(lambda: is_over(stranger), "it is sent away", 3)
+        wait_until(lambda: is_over(stranger), "it is sent away", 6)
     tunnel.frps.wait_for(r"127.0.0.1:\d+: connection closed before login: ")
 
 
 def test_a_crowd_at_the_door_is_gone_in_time(
     stage: Stage, echo_port: int, record_property: Record
 ) -> None:
-    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 1})
+    tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 2})
     before = tunnel.frps.descriptors()
     with contextlib.ExitStack() as stack:
         resident = stack.enter_context(visit(tunnel.ports["echo"]))
         strangers = knock(tunnel.bind_port, 200, stack)
-        gone, slowest = watch_them_go(tunnel, strangers, resident, 3)
+        gone, slowest = watch_them_go(tunnel, strangers, resident, 6)
     record_property("seconds", {"gone": round(gone, 2), "slowest echo": round(slowest, 3)})
     assert slowest < 1
     tunnel.frps.wait_for_descriptors(before)
