@@ -382,7 +382,7 @@ def test_the_pipes_of_a_dead_link_go_home(tunnel: Tunnel) -> None:
     tunnel.world.until(lambda: len(down.user.got) == len(BULK))
     stall(tunnel.world, down.service, down.user, streams_of(down)[0])
     tunnel.clog(up)
-    assert tunnel.near_pool.lent  # the one promised to the trunk, mostly the stalled one's too
+    tunnel.world.until(lambda: tunnel.near_pool.lent == 2)
     tunnel.near.abort("gone")
     tunnel.resume_trunk()
     tunnel.world.until(lambda: len(up.results) == 2)
