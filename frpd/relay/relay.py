@@ -24,6 +24,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
@@ -216,3 +217,13 @@ class Relay:
             else:
                 endpoint.close()
         on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
+
+
+class Relays(Protocol):
+    """Who keeps count of running relays: a service."""
+
+    def relay_started(self, relay: Relay) -> None:
+        """A relay began."""
+
+    def relay_ended(self, relay: Relay) -> None:
+        """It is over."""

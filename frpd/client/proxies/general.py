@@ -20,7 +20,7 @@ from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
-from frpd.relay.relay import Relay, RelayResult
+from frpd.relay.relay import Relay, RelayResult, Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.transports.work import WorkStream
 
@@ -38,16 +38,6 @@ class ServesWork(Protocol):
 
     def close(self) -> None:
         """Give up what is not a relay yet. Idempotent."""
-
-
-class Relays(Protocol):
-    """Who keeps count of running relays: the service."""
-
-    def relay_started(self, relay: Relay) -> None:
-        """A relay began."""
-
-    def relay_ended(self, relay: Relay) -> None:
-        """It is over."""
 
 
 @dataclass(frozen=True, slots=True)

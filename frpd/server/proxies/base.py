@@ -24,7 +24,7 @@ from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.seal import StreamSeal
 from frpd.proto.wrappers import wrapper_stack
-from frpd.relay.relay import Relay, RelayResult
+from frpd.relay.relay import Relay, RelayResult, Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.ports import PortManager
 from frpd.server.work_conns import Waiting, WorkSource
@@ -46,16 +46,6 @@ class Proxy(Protocol):
 
     def close(self) -> None:
         """Accept no visitors any more; those connected stay. Idempotent."""
-
-
-class Relays(Protocol):
-    """Who keeps count of running relays: the service."""
-
-    def relay_started(self, relay: Relay) -> None:
-        """A relay began."""
-
-    def relay_ended(self, relay: Relay) -> None:
-        """It is over."""
 
 
 @dataclass(frozen=True, slots=True)
