@@ -78,7 +78,8 @@ def no_fds_left() -> Iterator[Callable[[], None]]:
         while taken:
             os.close(taken.pop())
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    # Room for some above the highest: where no number below it is free, none could be given back.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 9, hard))
     try:
         with contextlib.suppress(OSError):
             while True:
