@@ -1,10 +1,9 @@
-"""Connection: one transport connection from somewhere, from accept to identity.
+"""Connection: one client's transport connection, until it has an identity.
 
-It finds out whether yamux is spoken (first byte 0, whatever ``tcp_mux`` says
-here: the two cannot be confused, and a mismatch is the commonest mistake), and
-reads the first message of each stream. Login makes it a client's connection;
-NewWorkConn hands a stream to the client that it names. Until then it is
-pending, and the door may end it at any time.
+It reads the first message of each stream: of the only one, or of those that
+yamux brings. Login makes it a client's connection; NewWorkConn hands a stream
+to the client that it names. Until then it is pending, and the door may end it
+at any time.
 """
 
 from __future__ import annotations
@@ -12,22 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from frpd.errors import ConnectionLost, FrpError, TransportError
+from frpd.errors import FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
-from frpd.net.endpoint import Endpoint, Outcome
-from frpd.net.stream import SocketStream
+from frpd.net.endpoint import Endpoint
 from frpd.proto.message.types import Login, Message, NewWorkConn
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
+from frpd.server.reception import Carried
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MuxLink, OnStream
 from frpd.transports.mux_stream import MuxStream
 
 MAX_STREAMS = 65_536
-YAMUX_FIRST_BYTE = 0
 
 _log = get_logger("frpd.server.connection")
 
@@ -43,11 +41,11 @@ class Identities(Protocol):
 
 
 class Connection:
-    """One accepted connection. Loop thread only.
+    """One connection that speaks frp. Loop thread only.
 
     Args:
         loop: the loop.
-        stream: freshly accepted; owned from now on.
+        carried: nothing was read from its carrier; owned from now on.
         door: counts it while it is pending.
         identities: takes over what has identified itself.
         first_message_seconds: how long a later stream may stay silent.
@@ -58,7 +56,7 @@ class Connection:
     def __init__(
         self,
         loop: SelectorLoop,
-        stream: SocketStream,
+        carried: Carried,
         *,
         door: Door,
         identities: Identities,
@@ -67,7 +65,8 @@ class Connection:
         windows: WindowBudget | None = None,
     ) -> None:
         self._loop = loop
-        self._stream = stream
+        self._stream = carried.stream
+        self._carrier = carried.carrier
         self._door = door
         self._identities = identities
         self._first_message_seconds = first_message_seconds
@@ -77,11 +76,16 @@ class Connection:
         self._first: FirstMessage | None = None  # before login there is only one
         self._trusted = False
         self._over = False  # refused: everything about it has been said
-        self.peer = stream.describe()
-        self.source = host_of(stream.peer)
-        self._ticket = door.admit(self.source, self._refused)
-        stream.on_failure = self._gone
-        stream.watch(self._sniff, None)
+        self.layers = carried.layers
+        self.peer = self._stream.describe()
+        self.source = host_of(self._stream.peer)
+        self._ticket = carried.ticket
+        self._ticket.refuse = self._refused
+        self._carrier.on_failure = self._gone
+        if carried.is_mux:
+            self._start_mux()
+        else:
+            self._read_first_message(self._carrier)
 
     @property
     def is_mux(self) -> bool:
@@ -121,24 +125,7 @@ class Connection:
         if self._link is not None:
             self._link.close()
 
-    # Finding out what is spoken.
-
-    def _sniff(self) -> None:
-        try:
-            first = self._stream.read(1)
-        except ConnectionLost:
-            self._gone()
-            return
-        if isinstance(first, Outcome):
-            if first is Outcome.EOF:
-                self._gone()
-            return
-        speaks_yamux = first[0] == YAMUX_FIRST_BYTE
-        self._stream.unread(first)
-        if speaks_yamux:
-            self._start_mux()
-        else:
-            self._read_first_message(self._stream)
+    # What comes on it.
 
     def _start_mux(self) -> None:
         session = YamuxSession(
@@ -150,7 +137,7 @@ class Connection:
         )
         self._link = MuxLink(
             self._loop,
-            self._stream,
+            self._carrier,
             session,
             on_stream=self._stream_opened,
             on_closed=self._link_closed,
@@ -216,11 +203,11 @@ class Connection:
         if self._link is not None:
             self._link.abort("refused")
         else:
-            self._stream.abort()
+            self._carrier.abort()
 
     def _gone(self) -> None:
         self._door.leave(self._ticket)
-        self._stream.close()
+        self._carrier.close()
 
     def _link_closed(self, reason: str) -> None:
         if not (self._trusted or self._over):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.config.server import ServerConfig
@@ -17,10 +18,9 @@ from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
 from frpd.log import get_logger
 from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
-from frpd.net.listener import Listener, bind_tcp
+from frpd.net.listener import Listener
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
-from frpd.net.stream import SocketStream
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
 from frpd.proto.message.codec import encode_message
@@ -38,10 +38,12 @@ from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door
+from frpd.server.entrances import bind_entrances, entrances
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.server.reception import Carried, Reception
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.transports.mux_stream import MuxStream
@@ -61,7 +63,7 @@ def bind_ports(config: ServerConfig) -> list[socket.socket]:
     Raises:
         ListenError: a port cannot be had; nothing stays bound.
     """
-    return [bind_tcp(config.bind_addr, config.bind_port, keepalive_seconds=config.tcp_keepalive)]
+    return bind_entrances(entrances(config))
 
 
 class Service:
@@ -96,9 +98,11 @@ class Service:
             expected=self._expected_connections,
         )
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self._udp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         self._listeners: list[Listener] = []
+        self._reception = Reception(door=self._door, on_client=self._client_came)
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -122,11 +126,14 @@ class Service:
         Raises:
             ListenError: a port cannot be had; nothing stays bound.
         """
-        for sock in bind_ports(self._config) if bound is None else bound:
-            listener = Listener(self._loop, sock, self._accepted)
+        socks = bind_ports(self._config) if bound is None else bound
+        for entrance, sock in zip(entrances(self._config), socks, strict=True):
+            welcome = partial(self._reception.welcome, speech=entrance.speech)
+            listener = Listener(self._loop, sock, welcome)
             self._listeners.append(listener)
-            where = join_host_port(self._config.bind_addr, listener.address[1])
-            _log.info("frps tcp listen on %s", where)
+            for what in entrance.announce():
+                where = join_host_port(entrance.host, listener.address[1])
+                _log.info("%s listen on %s", what, where)
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
@@ -286,10 +293,10 @@ class Service:
 
     # Inside.
 
-    def _accepted(self, stream: SocketStream) -> None:
+    def _client_came(self, carried: Carried) -> None:
         Connection(
             self._loop,
-            stream,
+            carried,
             door=self._door,
             identities=self,
             first_message_seconds=self._config.login_timeout_seconds,
@@ -324,11 +331,14 @@ class Service:
             work_conns=control.work_conns,
             relays=self,
             tcp_ports=self._tcp_ports,
+            udp_ports=self._udp_ports,
+            udp_packet_bytes=self._config.udp_packet_size,
             bind_addr=self._config.proxy_bind_addr,
             explain_taken_port=self._explain_taken_port,
             cipher_key=self._cipher_key,
             pipes=self._pipes,
             features=control.features,
+            peer_version=control.login.version,
         )
 
     def _explain_taken_port(self, address: str, port: int) -> None:

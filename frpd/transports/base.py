@@ -13,7 +13,6 @@ from typing import Protocol, TypeAlias
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Endpoint
-from frpd.net.stream import SocketStream
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop
@@ -34,6 +33,10 @@ class Dialing(Protocol):
 
 class Transport(Protocol):
     """Dials the server."""
+
+    @property
+    def local_address(self) -> SockAddr | None:
+        """Our address of the connection that was made last, if there was one."""
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
         """Make one connection; exactly one of the two is called, unless cancelled."""
@@ -103,7 +106,7 @@ class MuxedLink:
 
         def connected(carrier: Endpoint) -> None:
             self._dialing = None
-            self.local_address = _local_address(carrier)
+            self.local_address = self._transport.local_address
             session = YamuxSession(
                 is_client=True,
                 now=self._loop.now(),
@@ -182,7 +185,7 @@ class DirectLink:
         def connected(endpoint: Endpoint) -> None:
             settle()
             if self.local_address is None:
-                self.local_address = _local_address(endpoint)
+                self.local_address = self._transport.local_address
             on_open(endpoint)
 
         def failed(error: TransportError) -> None:
@@ -206,7 +209,3 @@ class DirectLink:
     def last_input_at(self) -> float:
         """See ServerLink.last_input_at: each connection is its owner's."""
         return float("-inf")
-
-
-def _local_address(carrier: Endpoint) -> SockAddr | None:
-    return carrier.local_address() if isinstance(carrier, SocketStream) else None

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from frpd.net.address import SockAddr
 from frpd.net.connector import Attempt, Connector
+from frpd.net.stream import SocketStream
 from frpd.transports.base import OnEndpoint, OnFailed
 
 
-@dataclass(frozen=True, slots=True)
 class TcpTransport:
     """Dials ``host:port`` over TCP.
 
     Args:
         connector: makes the connections.
-        host: the server's address or name.
-        port: its bind port.
+        host: the address or name of the server, or of a proxy on the way.
+        port: its port.
         timeout_seconds: for name look-up and connect together.
         keepalive_seconds: TCP keep-alive idle time; <= 0 is off.
     """
 
-    connector: Connector
-    host: str
-    port: int
-    timeout_seconds: float
-    keepalive_seconds: int
+    def __init__(
+        self,
+        connector: Connector,
+        host: str,
+        port: int,
+        *,
+        timeout_seconds: float,
+        keepalive_seconds: int,
+    ) -> None:
+        self.local_address: SockAddr | None = None
+        self._connector = connector
+        self._host = host
+        self._port = port
+        self._timeout_seconds = timeout_seconds
+        self._keepalive_seconds = keepalive_seconds
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Attempt:
         """See Transport.dial."""
-        return self.connector.connect(
-            self.host,
-            self.port,
-            on_connected,
+
+        def connected(stream: SocketStream) -> None:
+            self.local_address = stream.local_address()
+            on_connected(stream)
+
+        return self._connector.connect(
+            self._host,
+            self._port,
+            connected,
             on_failed,
-            timeout_seconds=self.timeout_seconds,
-            keepalive_seconds=self.keepalive_seconds,
+            timeout_seconds=self._timeout_seconds,
+            keepalive_seconds=self._keepalive_seconds,
         )

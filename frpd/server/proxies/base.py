@@ -58,12 +58,17 @@ class ProxyContext:
     work_conns: WorkSource
     relays: Relays
     tcp_ports: PortManager
+    udp_ports: PortManager
     bind_addr: str
     explain_taken_port: Callable[[str, int], None]
     """Finds out, without blocking, which process holds a port, and logs it."""
     cipher_key: bytes
     features: frozenset[str]
     """Of the session, see frpd.proto.native."""
+    peer_version: str = ""
+    """The client's, as it said at login: frp's number, such as ``0.21.0``."""
+    udp_packet_bytes: int = 1500
+    """The largest datagram that is carried."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
 

@@ -16,6 +16,8 @@ from tests.helpers.world import World
 class Ready:
     """A transport whose connection is there already, and the server's end of it."""
 
+    local_address = None
+
     def __init__(self, world: World) -> None:
         self.near, far = world.endpoints()
         session = YamuxSession(is_client=False, now=world.loop.now(), keepalive_seconds=None)

@@ -1,0 +1,176 @@
+"""Reception: finds out what a new connection speaks, and hands it on.
+
+One port may serve clients and visitors, and clients may come in TLS, in
+WebSocket, or in one inside the other. The first bytes tell; none is lost. Until
+it is known who comes the connection is pending, and the door may end it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from frpd.errors import ConnectionLost, TransportError
+from frpd.log import get_logger
+from frpd.net.address import host_of
+from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.stream import SocketStream
+from frpd.proto.first_bytes import MAX_PREFIX_BYTES, Spoken, recognize
+from frpd.server.door import Door, Ticket
+from frpd.server.entrances import Speech
+from frpd.transports.base import Dialing
+from frpd.transports.layers import Layer
+
+OnVisitor = Callable[[SocketStream], None]
+
+_LAYERS = {Spoken.TLS: "tls", Spoken.FRP_TLS: "tls", Spoken.WEBSOCKET: "websocket"}
+
+_log = get_logger("frpd.server.reception")
+
+
+@dataclass(slots=True)
+class Carried:
+    """A client's connection, once it is known what frp is carried in."""
+
+    stream: SocketStream
+    """What was accepted; it knows the addresses."""
+    carrier: Endpoint
+    """What frp is spoken on: the same, or the innermost layer around it."""
+    layers: tuple[str, ...]
+    """From the outside in."""
+    is_mux: bool
+    """It begins as yamux does, whatever ``tcp_mux`` says here: the two cannot be confused,
+    and a mismatch is the commonest mistake."""
+    ticket: Ticket
+    """It is pending until it leaves the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Who takes over which connection. Loop thread only."""
+
+    door: Door
+    on_client: Callable[[Carried], None]
+    on_http: OnVisitor | None = None
+    on_https: OnVisitor | None = None
+    tls: Layer | None = None
+    websocket: Layer | None = None
+    tls_only: bool = False
+    """Refuse clients that come without TLS."""
+
+    def welcome(self, stream: SocketStream, speech: Speech) -> None:
+        """Take a connection that was just accepted on a port where this is spoken."""
+        if speech is Speech.HTTP and self.on_http is not None:
+            self.on_http(stream)
+        elif speech is Speech.HTTPS and self.on_https is not None:
+            self.on_https(stream)
+        else:
+            _Newcomer(self, stream, speech)
+
+
+class _Newcomer:
+    """One connection that has not told yet what it speaks."""
+
+    __slots__ = ("_carrier", "_door", "_handshake", "_heard", "_layers", "_reception", "_speech",
+                 "_stream", "_ticket")  # fmt: skip
+
+    def __init__(self, reception: Reception, stream: SocketStream, speech: Speech) -> None:
+        self._reception = reception
+        self._door = reception.door
+        self._stream = stream
+        self._carrier: Endpoint = stream
+        self._speech = speech
+        self._layers: tuple[str, ...] = ()
+        self._heard = b""
+        self._handshake: Dialing | None = None
+        self._ticket = self._door.admit(host_of(stream.peer), self._refused)
+        stream.on_failure = self._gone
+        stream.watch(self._listen, None)
+
+    def _listen(self) -> None:
+        try:
+            data = self._carrier.read(MAX_PREFIX_BYTES)
+        except ConnectionLost:
+            self._gone()
+            return
+        if isinstance(data, Outcome):
+            if data is Outcome.EOF:
+                self._gone()
+            return
+        self._heard += bytes(data)
+        spoken = recognize(self._heard, http=bool(self._visitors & Speech.HTTP))
+        if spoken is not None:
+            self._carrier.watch(None, None)
+            self._hand_on(spoken)
+
+    @property
+    def _visitors(self) -> Speech:
+        """Which visitors it may be: never inside a layer."""
+        return Speech(0) if self._layers else self._speech & ~Speech.FRP
+
+    def _hand_on(self, spoken: Spoken) -> None:
+        reception = self._reception
+        if spoken is Spoken.TLS and Speech.HTTPS in self._visitors:
+            self._to_visitors(reception.on_https)
+        elif Speech.FRP not in self._speech or (
+            spoken is Spoken.HTTP and Speech.HTTP in self._visitors
+        ):
+            self._to_visitors(reception.on_http)
+        elif spoken in _LAYERS and _LAYERS[spoken] not in self._layers:
+            self._begin_layer(spoken)
+        elif reception.tls_only and "tls" not in self._layers:
+            self._refuse("this server takes TLS only (tls_only): set tls_enable = true in frpc.ini")
+        else:
+            self._to_clients(is_mux=spoken is Spoken.YAMUX)
+
+    def _to_visitors(self, on_visitor: OnVisitor | None) -> None:
+        self._door.leave(self._ticket)
+        if on_visitor is None:
+            self._stream.abort()
+            return
+        self._stream.on_failure = None
+        self._stream.unread(self._heard)
+        on_visitor(self._stream)
+
+    def _to_clients(self, *, is_mux: bool) -> None:
+        self._carrier.on_failure = None
+        self._carrier.unread(self._heard)
+        self._reception.on_client(
+            Carried(self._stream, self._carrier, self._layers, is_mux, self._ticket)
+        )
+
+    def _begin_layer(self, spoken: Spoken) -> None:
+        name = _LAYERS[spoken]
+        layer = self._reception.tls if name == "tls" else self._reception.websocket
+        if layer is None:
+            self._refuse(f"{name} is not served here")
+            return
+        # The byte that only announces TLS is no part of it.
+        self._carrier.unread(self._heard[1:] if spoken is Spoken.FRP_TLS else self._heard)
+        self._heard = b""
+        self._layers += (name,)
+        self._handshake = layer.begin(self._carrier, self._layer_ready, self._layer_failed)
+
+    def _layer_ready(self, endpoint: Endpoint) -> None:
+        self._handshake = None
+        self._carrier = endpoint
+        endpoint.on_failure = self._gone
+        endpoint.watch(self._listen, None)
+
+    def _layer_failed(self, error: TransportError) -> None:
+        self._handshake = None
+        self._refuse(str(error))
+
+    def _refuse(self, reason: str) -> None:
+        self._door.leave(self._ticket)
+        self._refused(reason)
+
+    def _refused(self, reason: str) -> None:
+        _log.warning("%s: connection closed before login: %s", self._stream.describe(), reason)
+        if self._handshake is not None:
+            self._handshake.cancel()
+        self._carrier.abort()
+
+    def _gone(self) -> None:
+        self._door.leave(self._ticket)
+        self._carrier.close()
