@@ -62,14 +62,16 @@ class Relay:
         loop: for the one timer that a relay may need.
         a: usually the visitor (server) or the local service (client).
         b: usually the work connection.
-        b_half_closes: False when an end of stream from ``b`` means that b's
+        a_half_closes: False when an end of stream from ``a`` means that a's
             owner has closed both directions (a Go peer).
+        b_half_closes: the same of ``b``.
         pipes: for directions that carry bulk; None to copy everything.
         on_done: called once, after both endpoints were closed or aborted.
     """
 
     __slots__ = (
         "_a",
+        "_a_half_closes",
         "_ab",
         "_b",
         "_b_half_closes",
@@ -87,6 +89,7 @@ class Relay:
         a: Endpoint,
         b: Endpoint,
         *,
+        a_half_closes: bool = True,
         b_half_closes: bool,
         pipes: PipePool | None = None,
         on_done: Callable[[RelayResult], None],
@@ -95,6 +98,7 @@ class Relay:
         self._pipes = pipes
         self._a = a
         self._b = b
+        self._a_half_closes = a_half_closes
         self._b_half_closes = b_half_closes
         self._on_done: Callable[[RelayResult], None] | None = on_done
         self._timer: Timer | None = None
@@ -166,7 +170,8 @@ class Relay:
             self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=False)
             return  # closing says more than an end, in one call less
         half.pass_end_on()
-        if other.stopped or (half is self._ba and not self._b_half_closes):
+        half_closes = self._a_half_closes if half is self._ab else self._b_half_closes
+        if other.stopped or not half_closes:
             self._linger(other)
         self.update()
 

@@ -26,6 +26,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tool
 # Modules without a test file at the mirrored path, and why.
 TESTED_ELSEWHERE = {
     "frpd/net/endpoint.py": "an interface: nothing to run",
+    "frpd/server/proxies/base.py": "an interface and a record: nothing to run",
     "frpd/transports/work.py": "a record: nothing to run",
     "frpd/selector_loop.py": "tests/loop, by subject",
 }

@@ -11,7 +11,8 @@ from frpd.net.address import host_of
 from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy, StartWorkConn
-from frpd.server.proxies.base import ProxyContext, Visit
+from frpd.server.proxies.base import ProxyContext
+from frpd.server.proxies.visit import Visit
 
 ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 

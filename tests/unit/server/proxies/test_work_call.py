@@ -1,4 +1,4 @@
-"""A visitor's way to its work connection, seen from both ends of the server."""
+"""Calls for work: who gets which work connection, and how its bytes are wrapped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.deflate import DeflateCodec
 from frpd.proto.message.types import ReqWorkConn, StartWorkConn
-from frpd.proto.native import DEFLATE, FEATURES, HALF_CLOSE, offer
+from frpd.proto.native import DEFLATE, HALF_CLOSE, offer
 from frpd.proto.wrappers import wrapper_stack
 from frpd.server.work_conns import WorkConnPool
 from tests.helpers.peers import TOKEN
@@ -18,28 +18,6 @@ from tests.unit.server.house import House
 __all__ = ["world"]
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])
-
-
-@both_kinds
-def test_bytes_travel_both_ways_and_are_counted(world: World, mux: bool) -> None:
-    house = House(world)
-    client = house.client(mux=mux)
-    port = house.proxy(client)
-    visitor = house.visit(port)
-    work = house.serve(client)
-    visitor.write(b"question")
-    world.until(lambda: work.payload == b"question")
-    work.write(b"the answer")
-    world.until(lambda: visitor.received == b"the answer")
-    counters = house.service.proxies["web"].counters
-    assert (counters.connections_open, counters.connections_total) == (1, 1)
-    visitor.close()
-    work.until_end()
-    work.stream.close()
-    world.until(lambda: not house.service.relays)
-    assert (counters.bytes_in, counters.bytes_out, counters.connections_open) == (8, 10, 0)
-    client.close()
-    house.until_empty()
 
 
 @pytest.mark.parametrize(("encrypt", "compress"), [(True, False), (False, True), (True, True)])
@@ -82,42 +60,6 @@ def test_a_session_with_deflate_compresses_with_it(
     assert theirs.decode(bytes(work.payload)) == b"plain" * 100
     work.stream.write(theirs.encode(b"answer"))
     world.until(lambda: visitor.received == b"answer")
-
-
-def test_a_late_answer_reaches_the_visitor_of_an_frpd_client(world: World) -> None:
-    house = House(world)
-    client = house.client(frpd=offer(FEATURES))
-    port = house.proxy(client)
-    visitor = house.visit(port)
-    work = house.serve(client)
-    visitor.write(b"question")
-    visitor.shutdown()
-    work.until_end("eof")
-    work.write(b"late answer")
-    work.stream.close()
-    world.until(lambda: visitor.end)
-    assert visitor.received == b"late answer"
-    assert visitor.end == "eof"
-    visitor.close()
-    client.close()
-    house.until_empty()
-
-
-def test_the_end_of_a_go_client_s_work_connection_ends_its_visitor(world: World) -> None:
-    house = House(world)
-    client = house.client()
-    port = house.proxy(client)
-    visitor = house.visit(port)
-    work = house.serve(client)
-    work.write(b"goodbye")
-    work.stream.close()
-    world.until(lambda: visitor.end)
-    assert visitor.received == b"goodbye"
-    world.advance(1.1)  # a visitor that says nothing more does not keep the relay
-    assert not house.service.relays
-    visitor.close()
-    client.close()
-    house.until_empty()
 
 
 @both_kinds
@@ -176,41 +118,6 @@ def test_a_work_connection_that_dies_in_the_same_turn_is_replaced_by_the_next(
     house.visit(port)
     alive.receive(StartWorkConn)
     assert dead.inbox == []
-
-
-def test_a_visitor_that_resets_takes_its_work_connection_with_it(world: World) -> None:
-    house = House(world)
-    client = house.client()
-    port = house.proxy(client)
-    visitor = house.visit(port)
-    work = house.serve(client)
-    visitor.reset()
-    work.until_end("reset")
-    client.close()
-    house.until_empty()
-
-
-def test_a_stalled_visitor_stops_nobody_else(world: World) -> None:
-    house = House(world)
-    client = house.client()
-    port = house.proxy(client)
-    stalled = house.visit(port)
-    stalled.reads = False
-    first = house.serve(client)
-    other = house.visit(port)
-    second = house.serve(client)
-    assert client.mux is not None
-    session = client.mux.session
-    total = 0
-    for _ in range(200):  # more than the kernel and one window hold
-        taken = session.send_data(first.stream.stream_id, bytes(65536))  # type: ignore[attr-defined]
-        total += taken
-        world.turn()
-    assert total < 200 * 65536
-    second.write(b"quick")
-    world.until(lambda: other.received == b"quick")
-    stalled.reads = True
-    world.until(lambda: stalled.heard_bytes == total)
 
 
 def test_too_many_waiting_visitors_are_refused(

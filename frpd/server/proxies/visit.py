@@ -1,0 +1,93 @@
+"""Visit: one visitor of a proxy whose bytes are passed on unseen.
+
+Its path: the type's listener hands over a connection, a work connection is
+called for and introduced, and the two are joined. No code of a proxy runs per
+byte.
+"""
+
+from __future__ import annotations
+
+from frpd.errors import FrpError
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.endpoint import Endpoint
+from frpd.proto import native
+from frpd.proto.message.types import StartWorkConn
+from frpd.relay.relay import Relay, RelayResult
+from frpd.server.proxies.base import ProxyContext
+from frpd.server.proxies.work_call import call_for_work
+
+
+class Visit:
+    """One visitor on its way to the service. Loop thread only.
+
+    Args:
+        context: of the proxy.
+        counters: of the proxy.
+        visitor: its connection; owned from now on.
+        hello: introduces it to the client.
+        use_encryption: of the proxy.
+        use_compression: of the proxy.
+        visitor_half_closes: False when the visitor's end means that it is gone altogether.
+    """
+
+    __slots__ = ("_begun", "_context", "_counters", "_half_closes", "_relay", "_visitor")
+
+    def __init__(
+        self,
+        context: ProxyContext,
+        counters: ProxyCounters,
+        visitor: Endpoint,
+        hello: StartWorkConn,
+        *,
+        use_encryption: bool,
+        use_compression: bool,
+        visitor_half_closes: bool = True,
+    ) -> None:
+        self._context = context
+        self._counters = counters
+        self._visitor = visitor
+        self._half_closes = visitor_half_closes
+        self._begun = context.loop.now()
+        self._relay: Relay | None = None
+        counters.opened()
+        call_for_work(
+            context,
+            hello,
+            self._join,
+            self._no_work,
+            use_encryption=use_encryption,
+            use_compression=use_compression,
+        )
+
+    def _no_work(self, error: FrpError) -> None:
+        self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
+        self._visitor.abort()
+        self._counters.closed(0, 0)
+
+    def _join(self, work: Endpoint) -> None:
+        context = self._context
+        self._relay = Relay(
+            context.loop,
+            self._visitor,
+            work,
+            a_half_closes=self._half_closes,
+            b_half_closes=native.HALF_CLOSE in context.features,
+            pipes=context.pipes,
+            on_done=self._done,
+        )
+        context.relays.relay_started(self._relay)
+
+    def _done(self, result: RelayResult) -> None:
+        context = self._context
+        if self._relay is not None:
+            context.relays.relay_ended(self._relay)
+        self._counters.closed(result.a_to_b, result.b_to_a)
+        context.log.info(
+            "visitor %s %s after %.3f s: %d bytes in, %d bytes out%s",
+            self._visitor.describe(),
+            result.ending.value,
+            context.loop.now() - self._begun,
+            result.a_to_b,
+            result.b_to_a,
+            f" ({result.reason})" if result.reason else "",
+        )
