@@ -8,13 +8,14 @@ import socket
 from collections.abc import Callable
 
 from frpd.errors import TransportError
-from frpd.net.address import SockAddr, format_address, join_host_port
+from frpd.net.address import SockAddr, format_address, join_host_port, literal_family
 from frpd.net.listener import set_keepalive
 from frpd.net.resolver import Addresses, OnFailed, Resolver
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer, Watch
 
 TCP_ESTABLISHED = 1  # tcpi_state, the first byte of struct tcp_info
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python 3.11 has no name for it
 
 OnStream = Callable[[SocketStream], None]
 
@@ -40,14 +41,18 @@ class Connector:
         *,
         timeout_seconds: float,
         keepalive_seconds: int = 7200,
+        local_ip: str = "",
     ) -> Attempt:
         """Try each address of ``host`` in turn; call exactly one of the two.
 
         Neither is called after ``Attempt.cancel()``. The error's text is in
         Go's words, which frp's users know: ``dial tcp 1.2.3.4:80: connect:
         connection refused``.
+
+        With ``local_ip``, an address of this machine, connections come from
+        there, and only addresses of the same family are tried.
         """
-        attempt = Attempt(self._loop, on_connected, on_failed, keepalive_seconds)
+        attempt = Attempt(self._loop, on_connected, on_failed, keepalive_seconds, local_ip)
         attempt.begin(join_host_port(host, port), timeout_seconds)
         self._resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
         return attempt
@@ -62,6 +67,7 @@ class Attempt:
         "_done",
         "_keepalive",
         "_last_error",
+        "_local_ip",
         "_loop",
         "_on_connected",
         "_on_failed",
@@ -74,12 +80,18 @@ class Attempt:
     )
 
     def __init__(
-        self, loop: SelectorLoop, on_connected: OnStream, on_failed: OnFailed, keepalive: int
+        self,
+        loop: SelectorLoop,
+        on_connected: OnStream,
+        on_failed: OnFailed,
+        keepalive: int,
+        local_ip: str,
     ) -> None:
         self._loop = loop
         self._on_connected = on_connected
         self._on_failed = on_failed
         self._keepalive = keepalive
+        self._local_ip = local_ip
         self._addresses: Addresses = []
         self._sock: socket.socket | None = None
         self._watch: Watch | None = None
@@ -111,9 +123,22 @@ class Attempt:
         """Start with the first address; each gets an even share of the time."""
         if self._done:
             return
+        if self._local_ip and addresses:
+            addresses = self._within_reach(addresses)
         self._addresses = list(reversed(addresses))
         self._share = max(self._deadline - self._loop.now(), 0.0) / max(len(addresses), 1)
         self._try_next()
+
+    def _within_reach(self, addresses: Addresses) -> Addresses:
+        family = literal_family(self._local_ip)
+        near = [address for address in addresses if address[0] == family]
+        if family is None:
+            self._last_error = self._failure(f"{self._local_ip!r} is no IP address to dial from")
+        elif not near:
+            kind = "IPv6" if family == socket.AF_INET6 else "IPv4"
+            why = f"no {kind} address, and {self._local_ip} reaches no other"
+            self._last_error = self._failure(why)
+        return near
 
     def _try_next(self) -> None:
         self._drop_socket()
@@ -121,9 +146,11 @@ class Attempt:
             family, self._peer = self._addresses.pop()
             try:
                 self._start(family)
-            except OSError as error:
+            except (OSError, TransportError) as error:
                 self._drop_socket()
-                self._last_error = self._error(error.errno)
+                self._last_error = (
+                    error if isinstance(error, TransportError) else self._error(error.errno)
+                )
                 continue
             return
         self.fail(self._last_error or TransportError(f"dial tcp {self._target}: no address"))
@@ -133,6 +160,8 @@ class Attempt:
         self._sock = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         set_keepalive(sock, self._keepalive)
+        if self._local_ip:
+            self._bind(sock)
         code = sock.connect_ex(self._peer)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, os.strerror(code))
@@ -145,6 +174,15 @@ class Attempt:
         self._watch.set(None, self._connect_settled)
         # The last one may use all the time that is left.
         self._rearm(self._loop.now() + self._share if self._addresses else self._deadline)
+
+    def _bind(self, sock: socket.socket) -> None:
+        # With the port left for connect to choose, many connections may share one.
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        try:
+            sock.bind((self._local_ip, 0))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise self._failure(f"bind {self._local_ip}: {why}") from error
 
     def _connect_settled(self) -> None:
         sock = self._sock
@@ -179,8 +217,10 @@ class Attempt:
         return format_address(self._peer) if self._peer[0] else self._target
 
     def _error(self, code: int | None) -> TransportError:
-        text = os.strerror(code or 0).lower()
-        return TransportError(f"dial tcp {self._where()}: connect: {text}")
+        return self._failure(f"connect: {os.strerror(code or 0).lower()}")
+
+    def _failure(self, why: str) -> TransportError:
+        return TransportError(f"dial tcp {self._where()}: {why}")
 
     def _callback_failed(self, error: BaseException) -> None:
         self.fail(TransportError(f"dial tcp {self._where()}: internal error: {error}"))

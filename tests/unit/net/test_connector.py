@@ -42,7 +42,9 @@ class Stage:
         self.streams: list[SocketStream] = []
         self.errors: list[str] = []
 
-    def connect(self, *addresses: tuple[str, int], keepalive_seconds: int = 7200) -> Attempt:
+    def connect(
+        self, *addresses: tuple[str, int], keepalive_seconds: int = 7200, local_ip: str = ""
+    ) -> Attempt:
         """Ask for ``peer:80`` and, if there are any, answer with these addresses."""
         attempt = self.connector.connect(
             "peer",
@@ -51,6 +53,7 @@ class Stage:
             lambda error: self.errors.append(str(error)),
             timeout_seconds=10.0,
             keepalive_seconds=keepalive_seconds,
+            local_ip=local_ip,
         )
         if addresses:
             self.answer(*addresses)
@@ -77,7 +80,10 @@ class Stage:
 
 
 def found(*addresses: tuple[str, int]) -> Addresses:
-    return [(socket.AF_INET, address) for address in addresses]
+    return [
+        (socket.AF_INET6, (*address, 0, 0)) if ":" in address[0] else (socket.AF_INET, address)
+        for address in addresses
+    ]
 
 
 @pytest.fixture
@@ -181,6 +187,69 @@ def test_a_name_without_address_is_a_failure(stage: Stage) -> None:
     stage.connect()
     stage.resolver.fail(TransportError("lookup peer: no such host"))
     assert stage.errors == ["lookup peer: no such host"]
+
+
+# From an address of our own.
+
+
+def test_the_connection_comes_from_the_address_asked_for(
+    stage: Stage, server: socket.socket
+) -> None:
+    stage.connect(server.getsockname(), local_ip="127.0.0.7")
+    stage.run()
+    accepted, (host, _) = server.accept()
+    accepted.close()
+    assert host == "127.0.0.7"
+    assert stage.streams[0].local_address()[0] == "127.0.0.7"
+
+
+def test_ipv6_has_an_address_of_our_own_too(stage: Stage) -> None:
+    with socket.socket(socket.AF_INET6) as server:
+        server.bind(("::1", 0))
+        server.listen()
+        stage.connect(("127.0.0.1", 1), ("::1", server.getsockname()[1]), local_ip="::1")
+        stage.run()
+    assert stage.streams[0].local_address()[0] == "::1"
+    assert stage.errors == []
+
+
+def test_addresses_of_the_other_family_are_passed_over(stage: Stage, server: socket.socket) -> None:
+    stage.connect(("::1", 1), server.getsockname(), local_ip="127.0.0.7")
+    stage.run()
+    assert stage.streams[0].peer == server.getsockname()
+
+
+def test_those_passed_over_have_no_share_of_the_time(
+    stage: Stage, blackholes: list[tuple[str, int]], server: socket.socket
+) -> None:
+    stage.connect(("::1", 1), blackholes[0], server.getsockname(), local_ip="127.0.0.7")
+    stage.wait(4.99)
+    assert not stage.over
+    stage.wait(0.01)
+    assert stage.streams[0].peer == server.getsockname()
+
+
+@pytest.mark.parametrize(
+    ("local_ip", "address", "error"),
+    [
+        ("127.0.0.7", "::1", "peer:80: no IPv4 address, and 127.0.0.7 reaches no other"),
+        ("::1", "127.0.0.1", "peer:80: no IPv6 address, and ::1 reaches no other"),
+        ("192.0.2.1", "127.0.0.1", "127.0.0.1:9: bind 192.0.2.1: cannot assign requested address"),
+        ("router", "127.0.0.1", "peer:80: 'router' is no IP address to dial from"),
+    ],
+)
+def test_an_address_that_will_not_do_is_told(
+    stage: Stage, local_ip: str, address: str, error: str
+) -> None:
+    stage.connect((address, 9), local_ip=local_ip)
+    stage.run()
+    assert stage.errors == [f"dial tcp {error}"]
+
+
+def test_no_address_at_all_is_not_the_fault_of_ours(stage: Stage) -> None:
+    stage.connect(local_ip="127.0.0.7")
+    stage.answer()
+    assert stage.errors == ["dial tcp peer:80: no address"]
 
 
 # Time.
