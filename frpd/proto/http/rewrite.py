@@ -1,0 +1,253 @@
+"""Heads as they go on. RFC 9110 section 7.6.
+
+To the service: its own Host, and what it should know of the visitor. Back to the
+visitor: all but what was meant for us. The service always hears HTTP/1.1; an
+HTTP/1.0 visitor gets an HTTP/1.0 status line, as from Go's server. Everything is
+rendered from what head.py derived. The body goes on verbatim, so its framing is
+said again as it was; a request without a length has no body.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from frpd.proto.http.fields import is_token, split_list
+from frpd.proto.http.head import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from frpd.proto.http.head import RequestHead, ResponseHead, Version
+
+# What Connection may not take away, whatever it lists.
+PROTECTED: Final = frozenset(
+    {
+        "authorization",
+        "content-length",
+        "expect",
+        "forwarded",
+        "host",
+        "transfer-encoding",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    }
+)
+# What configuration may not set: it belongs to the connection or frames the body.
+UNSETTABLE: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+_HOP_BY_HOP: Final = frozenset(
+    {"connection", "http2-settings", "keep-alive", "proxy-connection", "te", "upgrade"}
+)
+_REQUEST_DROPS: Final[frozenset[str]] = _HOP_BY_HOP | {
+    "host",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "trailer",
+    "transfer-encoding",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+}
+# 426 names what it wants in Upgrade (RFC 9110 15.5.22).
+_UPGRADE_STATUSES: Final = (101, 426)
+_PROXY_AUTHENTICATION_REQUIRED: Final = 407
+_ORIGIN_PART: Final = re.compile(r"^[^:]*://[^/?]*")
+_UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UNSAFE_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """What is changed in the requests of one visitor connection on one route.
+
+    Raises:
+        ValueError: a configured name or value cannot stand in a head, or would
+            change its framing.
+    """
+
+    host_rewrite: str = ""
+    """The Host for the service; "": the visitor's own."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Fields to set in place of the visitor's, last of all. ``Host`` is a host rewrite."""
+    x_forwarded_proto: str = "http"
+    """``http`` or ``https``."""
+    visitor_ip: str = ""
+    """Without port and brackets."""
+    relay_proxy_authorization: bool = False
+    """Proxy-Authorization is for the service, not for us (RFC 9110 11.7.2 allows it)."""
+    # Rendered once: what is left out of the visitor's fields, and what stands beside them.
+    _drops: frozenset[str] = field(init=False, repr=False, default=frozenset())
+    _host: str = field(init=False, repr=False, default="")
+    _forwarded: bool = field(init=False, repr=False, default=True)
+    _forwarded_host: bool = field(init=False, repr=False, default=True)
+    _last: str = field(init=False, repr=False, default="")
+
+    def __post_init__(self) -> None:
+        if self.x_forwarded_proto not in ("http", "https"):
+            raise ValueError(f"not a scheme: {self.x_forwarded_proto!r}")
+        _check_value("visitor_ip", self.visitor_ip)
+        settings = {"x-forwarded-proto": ("X-Forwarded-Proto", self.x_forwarded_proto)}
+        if self.visitor_ip:
+            settings["x-real-ip"] = ("X-Real-IP", self.visitor_ip)
+        for name, value in self.headers.items():
+            _check_name(name)
+            _check_value(name, value)
+            settings[name.lower()] = (name, value)
+        _, host = settings.pop("host", ("Host", self.host_rewrite))
+        if _UNSAFE_IN_HOST.search(host):
+            raise ValueError("a host holds neither white space nor control characters")
+        drops = _REQUEST_DROPS.union(settings)
+        if self.relay_proxy_authorization and "proxy-authorization" not in settings:
+            drops -= {"proxy-authorization"}
+        lines = [f"{name}: {_as_sent(value)}\r\n" for name, value in settings.values()]
+        rendered = {
+            "_drops": drops,
+            "_host": _as_sent(host),
+            "_forwarded": "x-forwarded-for" not in settings and bool(self.visitor_ip),
+            "_forwarded_host": "x-forwarded-host" not in settings,
+            "_last": "".join(lines),
+        }
+        for name, made in rendered.items():
+            object.__setattr__(self, name, made)
+
+    def drops(self, head: RequestHead) -> frozenset[str]:
+        """Return the lower-case names of fields of ``head`` that do not go on."""
+        if not head.options:
+            return self._drops
+        return self._drops | (head.options - PROTECTED)
+
+    def host_for(self, head: RequestHead) -> str:
+        """Return the Host for the service."""
+        return self._host or head.host
+
+    def added(self, head: RequestHead) -> str:
+        """Return the lines that stand behind the visitor's own."""
+        lines = ""
+        if self._forwarded:
+            before = [value for value in head.get_all("x-forwarded-for") if value]
+            lines = f"X-Forwarded-For: {', '.join([*before, self.visitor_ip])}\r\n"
+        if self._forwarded_host and head.host:
+            lines += f"X-Forwarded-Host: {head.host}\r\n"
+        return lines + self._last
+
+
+def render_request(head: RequestHead, rules: RequestRules) -> bytes:
+    """Return ``head`` as it goes to the service.
+
+    Host comes first, then the visitor's fields in their order, then ours.
+    """
+    drops = rules.drops(head)
+    kept = [
+        f"{name}: {value}\r\n"
+        for (name, value), lower in zip(head.fields, head.names, strict=True)
+        if lower not in drops
+    ]
+    text = (
+        f"{head.method} {_target(head)} HTTP/1.1\r\nHost: {rules.host_for(head)}\r\n"
+        f"{''.join(kept)}{_request_hops(head)}{rules.added(head)}\r\n"
+    )
+    return text.encode("latin-1")
+
+
+def render_response(
+    head: ResponseHead,
+    *,
+    connection: str | None = None,
+    dechunk: bool = False,
+    version: Version = (1, 1),
+) -> bytes:
+    """Return ``head`` as it goes to the visitor: order and case of fields as they were.
+
+    Args:
+        head: the service's answer.
+        connection: ``close`` or ``keep-alive`` to say so to the visitor.
+        dechunk: the body's chunks are taken apart on the way (Dechunker).
+        version: the visitor's.
+    """
+    drops = _response_drops(head, dechunk=dechunk)
+    kept = [
+        f"{name}: {value}\r\n"
+        for (name, value), lower in zip(head.fields, head.names, strict=True)
+        if lower not in drops
+    ]
+    options = [connection] if connection else []
+    if head.status in _UPGRADE_STATUSES and "upgrade" in head.names:
+        options.append("Upgrade")
+    hops = f"Connection: {', '.join(options)}\r\n" if options else ""
+    minor = "0" if version == (1, 0) else "1"
+    text = f"HTTP/1.{minor} {head.status} {head.reason}\r\n{''.join(kept)}{hops}\r\n"
+    return text.encode("latin-1")
+
+
+def _target(head: RequestHead) -> str:
+    """Return the request target in the form that an origin server reads."""
+    if head.form is not Form.ABSOLUTE:
+        return head.target
+    if head.path == "*":
+        return "*"
+    rest = _ORIGIN_PART.sub("", head.target)
+    return rest if rest.startswith("/") else f"/{rest}"
+
+
+def _request_hops(head: RequestHead) -> str:
+    """Return the lines about this hop of a request."""
+    lines = options = ""
+    if "te" in head.names and "trailers" in map(str.lower, split_list(head.get_all("te"))):
+        lines, options = "TE: trailers\r\n", "TE"
+    if head.upgrade:
+        lines += f"Upgrade: {head.upgrade}\r\n"
+        options = f"{options}, Upgrade" if options else "Upgrade"
+    if options:
+        lines += f"Connection: {options}\r\n"
+    if head.chunked:
+        for trailer in head.get_all("trailer"):
+            lines += f"Trailer: {trailer}\r\n"
+        lines += "Transfer-Encoding: chunked\r\n"
+    return lines
+
+
+def _response_drops(head: ResponseHead, *, dechunk: bool) -> frozenset[str]:
+    drops = _HOP_BY_HOP | (head.options - PROTECTED)
+    if head.status in _UPGRADE_STATUSES:
+        drops -= {"upgrade"}
+    if head.status != _PROXY_AUTHENTICATION_REQUIRED:
+        drops |= {"proxy-authenticate"}
+    if dechunk or not head.chunked:
+        drops |= {"trailer", "transfer-encoding"}
+    if head.status < 200 or head.status == 204:
+        drops |= {"content-length", "trailer", "transfer-encoding"}
+    return drops
+
+
+def _check_name(name: str) -> None:
+    if not is_token(name):
+        raise ValueError(f"not a header name: {name!r}")
+    if name.lower() in UNSETTABLE:
+        raise ValueError(f"header {name} belongs to the connection and cannot be set")
+
+
+def _check_value(name: str, value: str) -> None:
+    if _UNSAFE.search(value):
+        raise ValueError(f"the value of {name} holds control characters")
+
+
+def _as_sent(value: str) -> str:
+    """Return ``value`` as its UTF-8 bytes read as latin-1, which is how heads are rendered."""
+    return value.encode("utf-8").decode("latin-1")
