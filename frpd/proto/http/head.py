@@ -82,6 +82,8 @@ class _Head:
     def get_all(self, name: str) -> list[str]:
         """Return the values of all fields ``name``, given in any case."""
         name = name.lower()
+        if self.names.count(name) == 1:
+            return [self.fields[self.names.index(name)][1]]
         return [field[1] for own, field in zip(self.names, self.fields, strict=True) if own == name]
 
     @property
@@ -119,10 +121,11 @@ class ResponseHead(_Head):
     reason: str
 
 
+_EMPTY = rf"(?:\r\n){{0,{MAX_EMPTY_LINES}}}+"
 _TARGET = r"[\x21\x22\x24-\x7e]"
-_REQUEST_LINE = re.compile(rf"(?:\r\n)*+({TCHAR}++) ({_TARGET}++) HTTP/1\.([01])\r\n")
+_REQUEST_LINE = re.compile(rf"{_EMPTY}({TCHAR}++) ({_TARGET}++) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rf"HTTP/1\.([01]) ([1-9][0-9]{{2}})(?: ({VCHAR}*+))?\r\n")
-_OTHER_VERSION = re.compile(rf"(?:\r\n)*+{TCHAR}++ {_TARGET}++ HTTP/[0-9]++\.[0-9]++\r\n")
+_OTHER_VERSION = re.compile(rf"{_EMPTY}{TCHAR}++ {_TARGET}++ HTTP/[0-9]\.[0-9]\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
 # A line end may still be under way at the end of what has come.
 _GARBAGE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
@@ -175,7 +178,7 @@ def parse_request(head: bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> R
     """
     text = str(head, "latin-1")
     match = _REQUEST_LINE.match(text)
-    if match is None or match.end() > limits.start_line_bytes:
+    if match is None or match.end() - match.start(1) > limits.start_line_bytes:
         _refuse_request_line(text, limits)
     method, target, minor = match.groups()
     version = (1, 1) if minor == "1" else (1, 0)
@@ -323,8 +326,13 @@ def _decoded_byte(match: re.Match[bytes]) -> bytes:
 
 def _check_authority(authority: str, *, port_needed: bool = False) -> None:
     match = _AUTHORITY.fullmatch(authority)
-    if match is None or int(match[1] or "0") > MAX_PORT or (port_needed and not match[1]):
+    if match is None:
         raise HttpError(400, "bad host")
+    port = match[1]
+    if port and int(port) > MAX_PORT:
+        raise HttpError(400, "bad port")
+    if port_needed and not (port and int(port)):
+        raise HttpError(400, "no port")
 
 
 def _host_field(fields: Fields, names: list[str], version: Version) -> str:

@@ -129,9 +129,12 @@ class RequestRules:
 
     def drops(self, head: RequestHead) -> frozenset[str]:
         """Return the lower-case names of fields of ``head`` that do not go on."""
-        if not head.options:
-            return self._drops
-        return self._drops | (head.options - PROTECTED)
+        drops = self._drops
+        if head.options:
+            drops = drops.union(head.options - PROTECTED)
+        if head.version == (1, 0):
+            drops = drops.union(("expect",))  # to be ignored in HTTP/1.0; the service hears 1.1
+        return drops
 
     def host_for(self, head: RequestHead) -> str:
         """Return the Host for the service."""
@@ -209,7 +212,11 @@ def _target(head: RequestHead) -> str:
 def _request_hops(head: RequestHead) -> str:
     """Return the lines about this hop of a request."""
     lines = options = ""
-    if "te" in head.names and "trailers" in map(str.lower, split_list(head.get_all("te"))):
+    if (
+        "te" in head.names
+        and head.version == (1, 1)
+        and "trailers" in map(str.lower, split_list(head.get_all("te")))
+    ):
         lines, options = "TE: trailers\r\n", "TE"
     if head.upgrade:
         lines += f"Upgrade: {head.upgrade}\r\n"
