@@ -14,6 +14,7 @@ from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
 from frpd.workers import WorkerPool
 from tests.helpers.clock import MockClock
+from tests.unit.net.conftest import needs_ipv6
 
 REFUSING = ("127.0.0.1", 1)
 
@@ -203,6 +204,7 @@ def test_the_connection_comes_from_the_address_asked_for(
     assert stage.streams[0].local_address()[0] == "127.0.0.7"
 
 
+@needs_ipv6
 def test_ipv6_has_an_address_of_our_own_too(stage: Stage) -> None:
     with socket.socket(socket.AF_INET6) as server:
         server.bind(("::1", 0))
