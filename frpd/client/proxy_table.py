@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from frpd.client.proxies.general import ServesWork
+from frpd.config.params import NO_PARAMS
 from frpd.config.proxies import ProxyConfig
+from frpd.config.secret import NO_SECRET
 from frpd.log import PrefixLogger
 from frpd.proto.message.types import NewProxy, NewProxyResp
 
@@ -132,15 +134,35 @@ def _why_unserved(config: ProxyConfig) -> str:
     return f"proxy type [{config.proxy_type}] is not supported yet"
 
 
+# What the two sides call the same; a type that lacks one leaves the message's default.
+_SAME_NAMES = (
+    "remote_port",
+    "subdomain",
+    "http_user",
+    "host_header_rewrite",
+    "route_by_http_user",
+    "multiplexer",
+)
+_LISTS = ("custom_domains", "locations", "allow_users")
+_SECRETS = ("group_key", "http_pwd", "sk")
+
+
 def new_proxy_message(config: ProxyConfig) -> NewProxy:
     """Return what the server is told of a proxy."""
-    return NewProxy(
+    message = NewProxy(
         proxy_name=config.name,
         proxy_type=config.proxy_type,
         use_encryption=config.use_encryption,
         use_compression=config.use_compression,
         group=config.group,
-        group_key=config.group_key.reveal(),
         metas=dict(config.metas),
-        remote_port=getattr(config, "remote_port", 0),
+        headers=dict(getattr(config, "headers", NO_PARAMS)),
     )
+    for name in _SAME_NAMES:
+        if hasattr(config, name):
+            setattr(message, name, getattr(config, name))
+    for name in _LISTS:
+        setattr(message, name, list(getattr(config, name, ())))
+    for name in _SECRETS:
+        setattr(message, name, getattr(config, name, NO_SECRET).reveal())
+    return message

@@ -99,6 +99,7 @@ class Service:
         self._control: ControlSession | None = None
         self._retry: Timer | None = None
         self._features: frozenset[str] = frozenset()
+        self._server_version = ""
         self._run_id = ""
         self._entered_once = False
         self._entered_at = 0.0
@@ -232,6 +233,7 @@ class Service:
         answer = entry.answer
         self._run_id = answer.run_id
         self._features = entry.features
+        self._server_version = answer.version
         log = _log.prefixed(self._run_id)
         log.info(
             "login to server success, get run id [%s], server udp port [%d]%s",
@@ -321,6 +323,8 @@ class Service:
                 cipher_key=self._cipher_key,
                 pipes=self._pipes,
                 features=lambda: self._features,
+                server_version=lambda: self._server_version,
+                udp_packet_bytes=self._common.udp_packet_size,
             )
 
         return {

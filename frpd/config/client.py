@@ -31,6 +31,8 @@ class ClientConfig:
     tcp_mux: bool = True
     tcp_mux_keepalive_interval: int = 30
     udp_packet_size: int = 1500
+    udp_session_timeout: float = 60.0
+    udp_max_sessions: int = 1024
     protocol: str = "tcp"
     dns_server: str = ""
     http_proxy: Secret = NO_SECRET

@@ -42,6 +42,8 @@ class ServerConfig:
     tcp_mux: bool = True
     tcp_mux_keepalive_interval: int = 30
     udp_packet_size: int = 1500
+    udp_session_timeout: float = 60.0
+    udp_max_sessions: int = 1024
     heartbeat_timeout: int = 90
     heartbeat_timeout_set: bool = False  # whether the file (or a flag) had the key
     user_conn_timeout: int = 10
@@ -68,6 +70,12 @@ class ServerConfig:
     vhost_http_port: int = 0
     vhost_https_port: int = 0
     vhost_http_timeout: int = 60
+    vhost_http_head_timeout: float = 20.0
+    vhost_http_body_timeout: float = 60.0
+    vhost_http_idle_timeout: float = 75.0
+    vhost_http_max_head_bytes: int = 32768
+    vhost_http_max_headers: int = 100
+    vhost_https_hello_timeout: float = 30.0
     subdomain_host: str = ""
     custom_404_page: str = ""
     tcpmux_httpconnect_port: int = 0

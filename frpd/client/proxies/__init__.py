@@ -10,4 +10,6 @@ from frpd.config.proxies import ProxyConfig
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
     "tcp": GeneralProxy,
+    "http": GeneralProxy,
+    "https": GeneralProxy,
 }

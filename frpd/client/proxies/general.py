@@ -52,6 +52,10 @@ class ProxyContext:
     cipher_key: bytes
     features: Callable[[], frozenset[str]]
     """Of the session with the server, see frpd.proto.native."""
+    server_version: Callable[[], str] = str
+    """What the server said it is, frp's number such as ``0.21.0``; "" before login."""
+    udp_packet_bytes: int = 1500
+    """The largest datagram that is carried."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
 

@@ -100,9 +100,9 @@ def test_a_protection_that_cannot_be_given_stops_the_start(
     started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "frps.ini"
-    file.write_text("[common]\ntls_only = true\n")
+    file.write_text("[common]\nauthentication_method = oidc\n")
     assert frps.main(["-c", str(file)]) == 1
-    assert f"{file}:2 [common] tls_only" in capsys.readouterr().out
+    assert f"{file}:2 [common] authentication_method" in capsys.readouterr().out
     assert started.config is None
 
 

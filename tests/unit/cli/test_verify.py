@@ -91,10 +91,10 @@ def test_the_dialect_is_passed_on(capsys: pytest.CaptureFixture[str], file: Path
 def test_a_file_that_no_daemon_would_run_on_is_not_ok(
     capsys: pytest.CaptureFixture[str], file: Path
 ) -> None:
-    file.write_text("[common]\ntls_only = true\n")
+    file.write_text("[common]\nauthentication_method = oidc\n")
     assert check(verify_server, file) == 1
     out = capsys.readouterr().out
-    assert out.startswith(f"{file}:2 [common] tls_only: ")
+    assert out.startswith(f"{file}:2 [common] authentication_method: ")
     assert "syntax is ok" not in out
 
 

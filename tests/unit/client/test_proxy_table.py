@@ -9,7 +9,13 @@ import pytest
 from frpd.client.proxies.general import ServesWork
 from frpd.client.proxy_table import Phase, ProxyTable, new_proxy_message
 from frpd.config.params import Params
-from frpd.config.proxies import ProxyConfig, TcpProxyConfig, UdpProxyConfig
+from frpd.config.proxies import (
+    HttpProxyConfig,
+    ProxyConfig,
+    StcpProxyConfig,
+    TcpProxyConfig,
+    UdpProxyConfig,
+)
 from frpd.config.secret import Secret
 from frpd.log import get_logger
 from frpd.metrics.counters import ProxyCounters
@@ -177,4 +183,35 @@ def test_the_request_carries_what_the_server_needs() -> None:
         group="g",
         group_key="k",
         metas={"a": "b"},
+    )
+
+
+def test_a_type_s_own_settings_are_told() -> None:
+    http = HttpProxyConfig(
+        name="web",
+        section="web",
+        custom_domains=("a.example", "b.example"),
+        subdomain="www",
+        locations=("/", "/api"),
+        http_user="guest",
+        http_pwd=Secret("pass"),
+        route_by_http_user="alice",
+        host_header_rewrite="inside.example",
+        headers=Params({"X-From-Where": "frp"}),
+    )
+    assert new_proxy_message(http) == NewProxy(
+        proxy_name="web",
+        proxy_type="http",
+        custom_domains=["a.example", "b.example"],
+        subdomain="www",
+        locations=["/", "/api"],
+        http_user="guest",
+        http_pwd="pass",
+        route_by_http_user="alice",
+        host_header_rewrite="inside.example",
+        headers={"X-From-Where": "frp"},
+    )
+    stcp = StcpProxyConfig(name="s", section="s", sk=Secret("key"), allow_users=("*",))
+    assert new_proxy_message(stcp) == NewProxy(
+        proxy_name="s", proxy_type="stcp", sk="key", allow_users=["*"]
     )

@@ -37,8 +37,8 @@ def test_bad_flag_is_an_error_that_names_it() -> None:
 
 
 def test_flag_for_a_protection_that_is_missing_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="tls_only is not supported yet"):
-        server_from_flags({"tls_only": "true"})
+    with pytest.raises(ConfigError, match="authentication_method = oidc is not supported yet"):
+        server_from_flags({"authentication_method": "oidc"})
 
 
 def test_quick_tcp_proxy() -> None:
