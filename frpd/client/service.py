@@ -325,6 +325,8 @@ class Service:
                 features=lambda: self._features,
                 server_version=lambda: self._server_version,
                 udp_packet_bytes=self._common.udp_packet_size,
+                udp_session_seconds=self._common.udp_session_timeout,
+                udp_max_sessions=self._common.udp_max_sessions,
             )
 
         return {

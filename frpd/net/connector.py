@@ -30,7 +30,7 @@ class Connector:
 
     def __init__(self, loop: SelectorLoop, resolver: Resolver) -> None:
         self._loop = loop
-        self._resolver = resolver
+        self.resolver = resolver
 
     def connect(
         self,
@@ -54,7 +54,7 @@ class Connector:
         """
         attempt = Attempt(self._loop, on_connected, on_failed, keepalive_seconds, local_ip)
         attempt.begin(join_host_port(host, port), timeout_seconds)
-        self._resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
+        self.resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
         return attempt
 
 

@@ -333,6 +333,8 @@ class Service:
             tcp_ports=self._tcp_ports,
             udp_ports=self._udp_ports,
             udp_packet_bytes=self._config.udp_packet_size,
+            udp_session_seconds=self._config.udp_session_timeout,
+            udp_max_sessions=self._config.udp_max_sessions,
             bind_addr=self._config.proxy_bind_addr,
             explain_taken_port=self._explain_taken_port,
             cipher_key=self._cipher_key,

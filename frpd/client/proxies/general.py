@@ -56,6 +56,10 @@ class ProxyContext:
     """What the server said it is, frp's number such as ``0.21.0``; "" before login."""
     udp_packet_bytes: int = 1500
     """The largest datagram that is carried."""
+    udp_session_seconds: float = 60.0
+    """Silence after which a UDP visitor is forgotten."""
+    udp_max_sessions: int = 1024
+    """UDP visitors at a time; the one silent longest gives way."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
 
