@@ -22,7 +22,7 @@ MAX_REASON_CHARS: Final = 120
 """Most of a proxy's own words that are repeated."""
 
 OK: Final = 200
-PROXY_AUTHENTICATION_REQUIRED: Final = 407
+NOT_AUTHENTICATED: Final = (407, 401)  # tinyproxy says 401 when the password is wrong
 
 _BEGINNING: Final = b"HTTP/1."
 _HEAD_END = re.compile(rb"\n\r?\n")  # a bare LF ends a line too, as RFC 9112 2.2 lets it
@@ -104,7 +104,7 @@ class HttpConnectClient:
         if self.answer is None or self.is_ready:
             return None
         said = f"{self.answer.status} {self.answer.reason}".rstrip()
-        if self.answer.status != PROXY_AUTHENTICATION_REQUIRED:
+        if self.answer.status not in NOT_AUTHENTICATED:
             return said
         offered = ", ".join(self.answer.challenges)
         wants = f" (it takes {offered})" if offered else ""

@@ -128,6 +128,11 @@ def test_407_with_credentials_says_that_they_are_wrong_and_repeats_none() -> Non
     )
 
 
+def test_401_is_understood_as_407() -> None:
+    made = fed(b"HTTP/1.0 401 Unauthorized\r\n\r\n", credentials=(b"alice", b"hunter2"))
+    assert made.refusal == "401 Unauthorized: it does not accept the user and password given"
+
+
 def test_a_long_reason_is_shortened() -> None:
     made = fed(b"HTTP/1.1 500 " + b"x" * 9000 + b"\r\n\r\n")
     assert made.refusal == "500 " + "x" * MAX_REASON_CHARS
