@@ -204,6 +204,8 @@ class Relay:
 
     def _linger_over(self) -> None:
         self._timer = None
+        if not self._ba.over:  # an end alone would not tell b that nobody listens
+            self._b.abort()
         self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=bool(self._lost))
 
     def _side_failed(self) -> None:

@@ -15,14 +15,26 @@ if TYPE_CHECKING:
 class Play:
     """A visitor ``a`` and a work connection ``b``, joined."""
 
-    def __init__(self, loop: SelectorLoop, clock: MockClock, *, b_half_closes: bool = True) -> None:
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        clock: MockClock,
+        *,
+        a_half_closes: bool = True,
+        b_half_closes: bool = True,
+    ) -> None:
         self.loop = loop
         self.clock = clock
         self.a = ScriptedEndpoint(loop, "a")
         self.b = ScriptedEndpoint(loop, "b")
         self.results: list[RelayResult] = []
         self.relay = Relay(
-            loop, self.a, self.b, b_half_closes=b_half_closes, on_done=self.results.append
+            loop,
+            self.a,
+            self.b,
+            a_half_closes=a_half_closes,
+            b_half_closes=b_half_closes,
+            on_done=self.results.append,
         )
 
     def run(self, turns: int = 10) -> None:

@@ -172,6 +172,40 @@ def test_a_user_who_resets_while_we_linger_ends_it(go_play: Play) -> None:
     assert play.loop.timer_count == 0
 
 
+# A Go visitor's end.
+
+
+@pytest.fixture
+def go_visit(loop: SelectorLoop, clock: MockClock) -> Play:
+    """``a`` is a Go visitor's stream: when it ends, it has closed."""
+    return Play(loop, clock, a_half_closes=False)
+
+
+def test_an_end_of_a_go_visitor_closes_both_within_the_linger_second(go_visit: Play) -> None:
+    play = go_visit
+    play.a.say(b"all of it")
+    play.a.end()
+    play.run()
+    assert (play.b.got, play.b.acts) == (b"all of it", ["end"])
+    play.b.say(b"nobody reads this")
+    play.run()
+    assert (play.a.got, play.b.unread_bytes, play.ending) == (b"", 0, None)
+    play.b.end()
+    play.run()
+    assert (play.a.acts, play.b.acts) == (["close"], ["end", "close"])
+    assert play.results == [RelayResult(9, 0, Ending.CLEAN, "")]
+
+
+def test_a_service_that_goes_on_behind_a_go_visitor_is_cut(go_visit: Play) -> None:
+    play = go_visit
+    play.a.end()
+    play.run()
+    play.wait(LINGER_SECONDS)
+    assert play.b.acts[:2] == ["end", "abort"], "an end alone would let it talk for ever"
+    assert play.a.acts == ["close"]
+    assert play.ending is Ending.CLEAN
+
+
 # Losses.
 
 
