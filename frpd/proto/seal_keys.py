@@ -13,7 +13,8 @@ read, lengths are big-endian, hashes are SHA-256. Labels and contexts:
     "ctl c2s", "ctl s2c"    control stream                 ""
     "str c2s", "str s2c"    work and visitor streams       stream_context, work_context
     "pay c2s", "pay s2c"    payload of a visitor's stream  that context || scrypt(sk)
-    "work"                  proof in NewWorkConn           ""
+    "work", "visit"         proofs in NewWorkConn and in   ""
+                            NewVisitorConn
 
 Knows no messages and draws nothing: private keys and nonces come from the
 caller. Sealed records are in frpd.proto.seal.
@@ -42,6 +43,9 @@ MARK_RANDOM_BYTES: Final = 8
 
 C2S: Final = "c2s"
 S2C: Final = "s2c"
+WORK: Final = "work"
+VISIT: Final = "visit"
+"""What a stream without tcp_mux is for: the proof of one kind is none for the other."""
 
 _PROTOCOL: Final = b"frpd seal v1"
 _INFO: Final = b"frpd v1 "
@@ -158,22 +162,25 @@ def work_context(nonce: bytes) -> bytes:
     return b"w" + nonce
 
 
-def work_proof(keys: SessionKeys, run_id: str, nonce: bytes) -> bytes:
-    """Return the 32 bytes that prove a NewWorkConn without tcp_mux.
+def work_proof(keys: SessionKeys, run_id: str, nonce: bytes, kind: str = WORK) -> bytes:
+    """Return the 32 bytes that prove a NewWorkConn or NewVisitorConn without tcp_mux.
 
     Args:
         keys: of the session that ``run_id`` names.
         run_id: as in the message.
         nonce: 16 random bytes.
+        kind: WORK or VISIT.
     """
-    return _hmac(keys.key("work"), run_id.encode("utf-8", "surrogateescape") + nonce)
+    return _hmac(keys.key(kind), run_id.encode("utf-8", "surrogateescape") + nonce)
 
 
-def check_work_proof(keys: SessionKeys, run_id: str, nonce: bytes, proof: bytes) -> bool:
-    """Return whether ``proof`` is of this session; in constant time."""
+def check_work_proof(
+    keys: SessionKeys, run_id: str, nonce: bytes, proof: bytes, kind: str = WORK
+) -> bool:
+    """Return whether ``proof`` is of this session and kind; in constant time."""
     if len(nonce) != NONCE_BYTES:
         return False
-    return hmac.compare_digest(work_proof(keys, run_id, nonce), proof)
+    return hmac.compare_digest(work_proof(keys, run_id, nonce, kind), proof)
 
 
 class NonceMemory:

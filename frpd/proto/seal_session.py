@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from frpd.proto.seal import SealedControl, StreamSeal
+from frpd.proto.seal import RecordReader, RecordWriter, SealedCodec, SealedControl, StreamSeal
 from frpd.proto.seal_keys import (
     C2S,
     S2C,
+    WORK,
     NonceMemory,
     check_work_proof,
     work_proof,
@@ -44,13 +45,27 @@ class SessionSeal:
             keys.key(f"str {self._send}", context), keys.key(f"str {self._receive}", context)
         )
 
-    def prove(self, run_id: str, nonce: bytes) -> bytes:
-        """Return the client's proof for a work connection of its own."""
-        return work_proof(self._keys, run_id, nonce)
+    def visitor_payload(self, context: bytes, secret: bytes) -> SealedCodec:
+        """Return the codec of a visitor stream's payload, behind its two first records.
 
-    def admits(self, run_id: str, nonce: bytes, proof: bytes) -> bool:
-        """Return whether a work connection is of this session, and not one seen before."""
-        return check_work_proof(self._keys, run_id, nonce, proof) and self._nonces.add(nonce)
+        Args:
+            context: of the stream, as for its first records.
+            secret: the proxy's sk, stretched; empty if that is.
+        """
+        keys, context = self._keys, context + secret
+        return SealedCodec(
+            RecordWriter(keys.key(f"pay {self._send}", context)),
+            RecordReader(keys.key(f"pay {self._receive}", context)),
+        )
+
+    def prove(self, run_id: str, nonce: bytes, kind: str = WORK) -> bytes:
+        """Return the client's proof for a connection of its own, to work or to visit."""
+        return work_proof(self._keys, run_id, nonce, kind)
+
+    def admits(self, run_id: str, nonce: bytes, proof: bytes, kind: str = WORK) -> bool:
+        """Return whether such a connection is of this session, and not one seen before."""
+        holds = check_work_proof(self._keys, run_id, nonce, proof, kind)
+        return holds and self._nonces.add(nonce)
 
     def erase(self) -> None:
         """The session is over: make no more keys. Idempotent."""

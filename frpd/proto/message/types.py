@@ -198,7 +198,10 @@ class StartWorkConn(Message):
 
 @dataclass(slots=True)
 class NewVisitorConn(Message):
-    """First message of a visitor stream, visitor to server."""
+    """First message of a visitor stream, visitor to server.
+
+    In a sealed session one that names the session only goes ahead of it, in clear.
+    """
 
     TYPE: ClassVar[int] = ord("v")
 
@@ -208,6 +211,9 @@ class NewVisitorConn(Message):
     timestamp: int = 0
     use_encryption: bool = False
     use_compression: bool = False
+    nonce: bytes = field(default=b"", metadata={"json": "frpd_nonce"})
+    """Ours, as is the proof: as in NewWorkConn."""
+    proof: bytes = field(default=b"", repr=False, metadata={"json": "frpd_proof"})
 
 
 @dataclass(slots=True)
@@ -218,6 +224,8 @@ class NewVisitorConnResp(Message):
 
     proxy_name: str = ""
     error: str = ""
+    half_closes: bool = field(default=False, metadata={"json": "frpd_half_close"})
+    """Ours: the end of one direction travels alone, all the way to the service."""
 
 
 @dataclass(slots=True)

@@ -1,11 +1,27 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from frpd.errors import LocalProtocolError, RemoteProtocolError
-from frpd.proto.seal_keys import SessionKeys, public_key, stream_context, work_context
+from frpd.proto.message.codec import MessageDecoder, encode_message
+from frpd.proto.message.types import NewVisitorConn, NewVisitorConnResp
+from frpd.proto.seal_keys import (
+    VISIT,
+    SessionKeys,
+    public_key,
+    stream_context,
+    stretch,
+    work_context,
+)
 from frpd.proto.seal_session import SessionSeal
 
+VISITOR: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "data" / "seal" / "visitor.json").read_text(encoding="utf-8")
+)
 CLIENT, SERVER = b"c" * 32, b"s" * 32
 
 
@@ -52,6 +68,84 @@ def test_a_proof_admits_once_and_only_for_its_session() -> None:
     assert not server.admits("abc", b"", b"")
     assert server.admits("abc", b"n" * 16, proof)
     assert not server.admits("abc", b"n" * 16, proof)
+
+
+def test_a_proof_of_one_kind_is_none_of_the_other() -> None:
+    client, server = session(is_client=True), session(is_client=False)
+    proof = client.prove("abc", b"n" * 16, VISIT)
+    assert not server.admits("abc", b"n" * 16, proof)
+    assert server.admits("abc", b"n" * 16, proof, VISIT)
+    work = client.prove("abc", b"n" * 16)
+    assert not server.admits("abc", b"n" * 16, work), "a nonce works once, whatever for"
+
+
+def test_a_visitor_s_payload_needs_the_session_and_the_sk() -> None:
+    client, server = session(is_client=True), session(is_client=False)
+    context = stream_context(3)
+    there = client.visitor_payload(context, b"s" * 32)
+    here = server.visitor_payload(context, b"s" * 32)
+    assert here.decode(there.encode(b"up")) == b"up"
+    assert there.decode(here.encode(b"down")) == b"down"
+    others = [
+        server.visitor_payload(context, b"S" * 32),
+        server.visitor_payload(stream_context(5), b"s" * 32),
+        session(is_client=False, psk=b"q" * 32).visitor_payload(context, b"s" * 32),
+    ]
+    said = client.visitor_payload(context, b"s" * 32).encode(b"up")
+    for other in others:
+        with pytest.raises(RemoteProtocolError):
+            other.decode(said)
+
+
+# The golden exchange.
+
+
+def golden_session(*, is_client: bool) -> SessionSeal:
+    # Both ends have the same keys; which direction is whose is the only difference.
+    keys = SessionKeys(
+        psk=bytes.fromhex(VISITOR["psk"]),
+        private_key=bytes.fromhex(VISITOR["client_private"]),
+        peer_public_key=bytes.fromhex(VISITOR["server_public"]),
+        transcript=bytes.fromhex(VISITOR["transcript"]),
+    )
+    return SessionSeal(keys, is_client=is_client)
+
+
+def test_the_golden_sk_is_stretched_as_a_token_is() -> None:
+    assert stretch(VISITOR["sk"]).hex() == VISITOR["stretched_sk"]
+
+
+@pytest.mark.parametrize("case", VISITOR["streams"], ids=lambda case: case["name"])
+@pytest.mark.parametrize("direction", ["c2s", "s2c"])
+def test_all_bytes_of_a_visitor_s_stream_are_as_documented(
+    case: dict[str, Any], direction: str
+) -> None:
+    reads_requests = direction == "c2s"
+    seal = golden_session(is_client=not reads_requests)
+    context, wire = bytes.fromhex(case["context"]), bytes.fromhex(case[direction])
+    if reads_requests:
+        decoder = MessageDecoder()
+        decoder.receive_data(wire)
+        clear = decoder.next_message()
+        assert isinstance(clear, NewVisitorConn)
+        assert encode_message(clear).hex() == case["clear"]
+        wire = decoder.take_rest()
+        if clear.nonce:
+            assert context == work_context(clear.nonce)
+            assert seal.admits(clear.run_id, clear.nonce, clear.proof, VISIT)
+    first = seal.work(context).reader
+    first.receive_data(wire)
+    message = NewVisitorConn() if reads_requests else NewVisitorConnResp()
+    record = first.next_record()
+    assert record is not None
+    assert first.ended
+    decoder = MessageDecoder()
+    decoder.receive_data(record)
+    assert type(decoder.next_message()) is type(message)
+    payload = seal.visitor_payload(context, bytes.fromhex(VISITOR["stretched_sk"]))
+    plain = payload.decode(first.take_rest())
+    assert plain.hex() == case["up" if reads_requests else "down"]
+    assert payload.ended
 
 
 def test_an_erased_session_makes_no_more_keys() -> None:
