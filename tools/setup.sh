@@ -10,6 +10,8 @@ test_tools='
     nginx:nginx-light
     wrk:wrk
     iperf3:iperf3
+    tinyproxy:tinyproxy-bin
+    microsocks:microsocks
     nc:netcat-openbsd
     curl:curl
     ip:iproute2
