@@ -13,6 +13,7 @@ from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.general import ProxyContext, ServesWork
 from frpd.client.proxy_table import ProxyTable
+from frpd.client.way import way_to_server
 from frpd.clock import unix_now
 from frpd.config.client import ClientSetup
 from frpd.config.proxies import ProxyConfig
@@ -28,8 +29,7 @@ from frpd.proto.message.types import EMULATED_VERSION, Login
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop, Timer
-from frpd.transports import TRANSPORTS
-from frpd.transports.base import DirectLink, MuxedLink, ServerLink, Transport
+from frpd.transports.base import DirectLink, MuxedLink, ServerLink
 from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
@@ -55,6 +55,9 @@ class Service:
         on_fatal: called when the first login fails and ``login_fail_exit``
             asks to give up, with the reason.
         on_first_login: called when the server has let us in for the first time.
+
+    Raises:
+        ConfigError: a certificate or a key cannot be used.
     """
 
     def __init__(
@@ -74,13 +77,7 @@ class Service:
         self._entropy = entropy
         self._on_fatal = on_fatal
         self._on_first_login = on_first_login
-        self._transport: Transport = TRANSPORTS[common.protocol](
-            connector,
-            common.server_addr,
-            common.server_port,
-            timeout_seconds=common.dial_server_timeout,
-            keepalive_seconds=common.dial_server_keepalive,
-        )
+        self._transport = way_to_server(loop, connector, common, entropy)
         self._auth = TokenAuthenticator(
             common.token,
             0,

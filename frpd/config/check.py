@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from frpd.config.ini import Dialect
 from frpd.config.secret import Secret
+from frpd.config.upstream import UpstreamProxy, parse_upstream, upstream_from_environment
+from frpd.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +38,28 @@ def check_server(values: Values, reader: SectionReader) -> None:
 
 def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:
     """Complete [common] of frpc."""
-    explicit = reader.dialect is Dialect.OLD and reader.present("http_proxy")
-    if not values["http_proxy"] and not explicit:
-        values["http_proxy"] = Secret(environ.get("http_proxy", ""))
+    values["upstream"] = _upstream(values, reader, environ)
     interval, timeout = values["heartbeat_interval"], values["heartbeat_timeout"]
     if reader.dialect is Dialect.OLD and interval <= 0:
         reader.error("heartbeat_interval", f"{interval} cannot be used; accepted: 1 or more")
     elif 0 < timeout < interval:
         message = f"{timeout} is below heartbeat_interval; accepted: {interval} or more"
         reader.error("heartbeat_timeout", message)
+
+
+def _upstream(
+    values: Values, reader: SectionReader, environ: Mapping[str, str]
+) -> UpstreamProxy | None:
+    """Return the proxy on the way to frps; an old frpc takes an empty key for none at all."""
+    try:
+        if values["http_proxy"]:
+            return parse_upstream(values["http_proxy"].reveal())
+        if reader.dialect is Dialect.OLD and reader.present("http_proxy"):
+            return None
+        return upstream_from_environment(environ, values["server_addr"], values["server_port"])
+    except ConfigError as error:
+        reader.error("http_proxy", str(error))
+        return None
 
 
 def check_proxy(values: Values, reader: SectionReader, proxy_type: str) -> None:

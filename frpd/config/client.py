@@ -10,7 +10,8 @@ from frpd.config.secret import NO_SECRET, Secret
 
 if TYPE_CHECKING:
     from frpd.config.proxies import ProxyConfig
-    from frpd.config.visitors import VisitorConfig
+    from frpd.config.upstream import UpstreamProxy
+from frpd.config.visitors import VisitorConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class ClientConfig:
     protocol: str = "tcp"
     dns_server: str = ""
     http_proxy: Secret = NO_SECRET
+    upstream: UpstreamProxy | None = None  # that one, or what the environment names
     heartbeat_interval: int = 30
     heartbeat_timeout: int = 90
     log_file: str = "console"

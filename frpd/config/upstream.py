@@ -82,10 +82,9 @@ def parse_upstream(text: str) -> UpstreamProxy:
     if scheme not in DEFAULT_PORTS:
         named = f"{scheme}:// is" if re.fullmatch(_SCHEME, scheme) else "this is"
         raise ConfigError(f"{named} no proxy that frpd can use; {ACCEPTED}")
-    authority, *beyond = re.split(r"[/?#]", rest, maxsplit=1)
-    if beyond and "@" in beyond[0]:
-        raise ConfigError("write / ? # in user and password as %2F %3F %23")
-    userinfo, at, address = authority.rpartition("@")
+    # A password may hold what elsewhere ends the host: people do not escape it.
+    userinfo, at, address = rest.rpartition("@")
+    address = re.split(r"[/?#]", address, maxsplit=1)[0]
     host, port = _split_address(address, DEFAULT_PORTS[scheme])
     user, _, password = userinfo.partition(":")
     proxy = UpstreamProxy(scheme, host, port, _unescape(user), Secret(_unescape(password)))

@@ -7,8 +7,8 @@ it is known who comes the connection is pending, and the door may end it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from frpd.errors import ConnectionLost, TransportError
 from frpd.log import get_logger
@@ -53,8 +53,8 @@ class Reception:
     on_client: Callable[[Carried], None]
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
-    tls: Layer | None = None
-    websocket: Layer | None = None
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    """How clients may wrap what they say, by the name of the layer: tls, websocket."""
     tls_only: bool = False
     """Refuse clients that come without TLS."""
 
@@ -141,7 +141,7 @@ class _Newcomer:
 
     def _begin_layer(self, spoken: Spoken) -> None:
         name = _LAYERS[spoken]
-        layer = self._reception.tls if name == "tls" else self._reception.websocket
+        layer = self._reception.layers.get(name)
         if layer is None:
             self._refuse(f"{name} is not served here")
             return

@@ -27,6 +27,7 @@ from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
     NewProxy,
+    NewVisitorConn,
     NewWorkConn,
     Ping,
     StartWorkConn,
@@ -39,11 +40,13 @@ from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door
 from frpd.server.entrances import bind_entrances, entrances
+from frpd.server.layers import client_layers
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.reception import Carried, Reception
+from frpd.server.visitor_desk import VisitorDesk
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.transports.mux_stream import MuxStream
@@ -74,6 +77,9 @@ class Service:
         pool: for what blocks.
         config: checked.
         entropy: for ids, ports and ciphers.
+
+    Raises:
+        ConfigError: a certificate or a key cannot be used.
     """
 
     def __init__(
@@ -102,7 +108,12 @@ class Service:
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         self._listeners: list[Listener] = []
-        self._reception = Reception(door=self._door, on_client=self._client_came)
+        self._reception = Reception(
+            door=self._door,
+            on_client=self._client_came,
+            layers=client_layers(loop, config),
+            tls_only=config.tls_only,
+        )
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -118,6 +129,15 @@ class Service:
             residents=self.controls,
             told=self.told,
             admit=self._admit,
+        )
+        self._visitors = VisitorDesk(
+            loop,
+            pool,
+            config,
+            entropy,
+            clients=self.controls,
+            proxies=self.proxies,
+            told=self.told,
         )
 
     def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
@@ -239,6 +259,12 @@ class Service:
             return False
         return control.work_arrived(WorkStream(work, seal.work(context)))
 
+    def visitor_connection(
+        self, connection: Connection, endpoint: Endpoint, request: NewVisitorConn
+    ) -> None:
+        """See Identities.visitor_connection."""
+        self._visitors.receive(connection, endpoint, request)
+
     # Registry: what a client's session asks for.
 
     def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
@@ -256,7 +282,7 @@ class Service:
         if 0 < limit <= used:
             raise ProxyError("exceed the max_ports_per_client")
         if name in self.proxies:
-            raise ProxyError(f"proxy name [{name}] is already in use")
+            raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
         if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
         proxy = self.proxies[name] = build(self._proxy_context(control, name), request)
@@ -341,6 +367,7 @@ class Service:
             pipes=self._pipes,
             features=control.features,
             peer_version=control.login.version,
+            peer_user=control.login.user,
         )
 
     def _explain_taken_port(self, address: str, port: int) -> None:
@@ -350,3 +377,10 @@ class Service:
 
         with contextlib.suppress(LimitError):  # it is only a hint
             self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
+
+
+def _taken(name: str, owner_type: str, wanted_type: str) -> str:
+    """Return frp's text: it asks for a stcp listener before it asks for the name."""
+    if owner_type == wanted_type == "stcp":
+        return f"custom listener for [{name}] is repeated"
+    return f"proxy name [{name}] is already in use"

@@ -1,14 +1,19 @@
-"""Carriers between frpc and frps: one file each, one row here.
+"""Carriers between frpc and frps, and the layers around them: one row here for each carrier.
 
 The key is the value of frpc's ``protocol``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from frpd.transports.tcp import TcpTransport
+from frpd.transports.base import Transport
+from frpd.transports.over_tcp import over_tcp, over_websocket, over_wss
+from frpd.transports.way import Way
 
-TRANSPORTS: Final = {
-    "tcp": TcpTransport,
+TRANSPORTS: Final[Mapping[str, Callable[[Way], Transport]]] = {
+    "tcp": over_tcp,
+    "websocket": over_websocket,
+    "wss": over_wss,
 }

@@ -17,6 +17,7 @@ class TcpTransport:
         port: its port.
         timeout_seconds: for name look-up and connect together.
         keepalive_seconds: TCP keep-alive idle time; <= 0 is off.
+        local_ip: our address to come from; "" for any.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class TcpTransport:
         *,
         timeout_seconds: float,
         keepalive_seconds: int,
+        local_ip: str = "",
     ) -> None:
         self.local_address: SockAddr | None = None
         self._connector = connector
@@ -34,6 +36,7 @@ class TcpTransport:
         self._port = port
         self._timeout_seconds = timeout_seconds
         self._keepalive_seconds = keepalive_seconds
+        self._local_ip = local_ip
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Attempt:
         """See Transport.dial."""
@@ -49,4 +52,5 @@ class TcpTransport:
             on_failed,
             timeout_seconds=self._timeout_seconds,
             keepalive_seconds=self._keepalive_seconds,
+            local_ip=self._local_ip,
         )

@@ -11,6 +11,7 @@ from frpd.config.kinds import Bandwidth
 from frpd.config.params import Params
 from frpd.config.ports import PortSet
 from frpd.config.secret import Secret
+from frpd.config.upstream import UpstreamProxy
 
 DATA = Path(__file__).parents[2] / "data" / "ini"
 
@@ -25,7 +26,7 @@ def plain(value: object) -> Any:
     """A configuration value as JSON would have it."""
     if isinstance(value, Secret):
         return value.reveal()
-    if isinstance(value, PortSet):
+    if isinstance(value, PortSet | UpstreamProxy):
         return str(value)
     if isinstance(value, Params):
         return dict(value)

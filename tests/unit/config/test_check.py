@@ -110,10 +110,10 @@ HTTP_PROXY = "http://u:hunter2@h:1"
 @pytest.mark.parametrize(
     ("text", "dialect", "expected"),
     [
-        ("", NEW, HTTP_PROXY),
-        ("", OLD, HTTP_PROXY),
-        ("http_proxy =\n", NEW, HTTP_PROXY),
-        ("http_proxy =\n", OLD, ""),
+        ("", NEW, "http://h:1"),
+        ("", OLD, "http://h:1"),
+        ("http_proxy =\n", NEW, "http://h:1"),
+        ("http_proxy =\n", OLD, "None"),
         ("http_proxy = http://own:1\n", NEW, "http://own:1"),
         ("http_proxy = http://own:1\n", OLD, "http://own:1"),
     ],
@@ -122,8 +122,19 @@ def test_http_proxy_of_the_environment_fills_a_gap(
     text: str, dialect: Dialect, expected: str
 ) -> None:
     values, opened = client(text, dialect, {"http_proxy": HTTP_PROXY})
-    assert values["http_proxy"].reveal() == expected
+    assert str(values["upstream"]) == expected
     assert "hunter2" not in f"{values}{opened.warnings}"
+
+
+@BOTH
+def test_a_proxy_that_cannot_be_used_is_an_error_without_its_password(dialect: Dialect) -> None:
+    _, opened = client("http_proxy = gopher://u:hunter2@h\n", dialect)
+    [error] = opened.errors
+    assert error.startswith("x.ini:2 [common] http_proxy: gopher:// is no proxy")
+    assert "hunter2" not in error
+    _, opened = client("", dialect, {"all_proxy": "socks5://u:hunter2@h:0"})
+    [error] = opened.errors
+    assert "environment variable all_proxy" in error
 
 
 @BOTH

@@ -27,7 +27,7 @@ from frpd.config.visitors import VISITORS
 SCOPES: list[tuple[str, type, Rows, set[str]]] = [
     ("frps", ServerConfig, SERVER, {"plugins", "heartbeat_timeout_set"}),
     ("plugin", ServerPluginConfig, SERVER_PLUGIN, {"name"}),
-    ("frpc", ClientConfig, CLIENT, set()),
+    ("frpc", ClientConfig, CLIENT, {"upstream"}),
     *(
         (name, PROXIES[name], PROXY + rows, {"name", "section"})
         for name, rows in PROXY_TYPES.items()

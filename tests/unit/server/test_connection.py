@@ -69,7 +69,7 @@ def test_the_first_message_must_be_an_identity(
     "data",
     [
         b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"\x16\x03\x01\x00\x06\x07ohno!",
         b"\xff" * 100,
         b"o" + struct.pack(">q", 10_241),
         b"o" + struct.pack(">q", -5),

@@ -68,8 +68,7 @@ class Desk:
             on_client=self.clients.append,
             on_http=self.http.append,
             on_https=self.https.append,
-            tls=self.tls,
-            websocket=self.websocket,
+            layers={"tls": self.tls, "websocket": self.websocket},
             tls_only=tls_only,
         )
         self.listener = Listener(

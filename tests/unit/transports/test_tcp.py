@@ -9,7 +9,6 @@ from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
 from frpd.net.resolver import Resolver
 from frpd.net.stream import SocketStream
-from frpd.transports import TRANSPORTS
 from frpd.transports.tcp import TcpTransport
 from tests.helpers.world import World, free_port
 
@@ -23,10 +22,6 @@ def transport(world: World, port: int, keepalive: int = 1234) -> TcpTransport:
 
 def fail(error: TransportError) -> None:
     raise AssertionError(error)
-
-
-def test_it_is_what_protocol_tcp_means() -> None:
-    assert TRANSPORTS["tcp"] is TcpTransport
 
 
 def test_it_connects_with_the_keepalive_that_was_asked_for(world: World) -> None:

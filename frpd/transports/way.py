@@ -1,0 +1,41 @@
+"""Way: everything that decides how frpc reaches its server, whatever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from frpd.entropy import Entropy
+from frpd.net.connector import Connector
+from frpd.selector_loop import SelectorLoop
+from frpd.transports.layers import Layer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """What the carriers of the table TRANSPORTS are made from."""
+
+    loop: SelectorLoop
+    connector: Connector
+    entropy: Entropy
+    host: str
+    """The server, as it was configured."""
+    port: int
+    timeout_seconds: float
+    """To get there, all handshakes of the carrier included."""
+    keepalive_seconds: int
+    """TCP keep-alive idle time; <= 0 is off."""
+    local_ip: str = ""
+    """Address to come from; "" for any."""
+    proxy: tuple[str, int] | None = None
+    """Who is dialled instead of the server."""
+    proxy_layers: tuple[Layer, ...] = ()
+    """How a connection to that one becomes one to the server."""
+    make_tls: Callable[[bool], Layer]
+    """Make the layer for TLS; the argument says whether frp's head byte may announce it."""
+    tls_enable: bool = False
+    """Put TLS innermost, around what frp is spoken on."""
+
+    def tls_layers(self) -> list[Layer]:
+        """Return the innermost layer, if there is one."""
+        return [self.make_tls(True)] if self.tls_enable else []
