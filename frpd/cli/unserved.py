@@ -33,8 +33,6 @@ def client_warnings(setup: ClientSetup) -> Iterator[str]:
     """Yield a line for each setting of frpc.ini that will have no effect."""
     if setup.common.admin_port:
         yield "[common] admin_port has no effect: there is no admin API yet"
-    if setup.common.http_proxy:
-        yield "http_proxy has no effect: the server is dialled directly"
     for visitor in setup.visitors:
         yield f"[{visitor.section}] is not started: visitors cannot be served yet"
 
