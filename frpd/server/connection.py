@@ -2,8 +2,8 @@
 
 It reads the first message of each stream: of the only one, or of those that
 yamux brings. Login makes it a client's connection; NewWorkConn hands a stream
-to the client that it names. Until then it is pending, and the door may end it
-at any time.
+to the client that it names, NewVisitorConn to the proxy. Until then it is
+pending, and the door may end it at any time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from frpd.errors import FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint
-from frpd.proto.message.types import Login, Message, NewWorkConn
+from frpd.proto.message.types import Login, Message, NewVisitorConn, NewWorkConn
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
@@ -38,6 +38,11 @@ class Identities(Protocol):
 
     def work_connection(self, connection: Connection, hello: NewWorkConn, work: Endpoint) -> bool:
         """Take a work connection; False = nobody wants it."""
+
+    def visitor_connection(
+        self, connection: Connection, endpoint: Endpoint, request: NewVisitorConn
+    ) -> None:
+        """Take a visitor's stream, or end it."""
 
 
 class Connection:
@@ -96,6 +101,16 @@ class Connection:
         """Return our address on this connection."""
         address = self._stream.local_address()
         return host_of(address), address[1]
+
+    def peer_host_port(self) -> tuple[str, int]:
+        """Return the client's address on this connection."""
+        return self.source, self._stream.peer[1]
+
+    def let_in(self) -> None:
+        """What came on it has shown that it may: a connection of its own may stay."""
+        if self._link is None:
+            self._trusted = True
+            self._door.leave(self._ticket)
 
     def trust(self, *, rising_ids: bool = False) -> None:
         """Login succeeded: the connection may open streams and stay.
@@ -164,6 +179,8 @@ class Connection:
         elif isinstance(message, NewWorkConn):
             # Without mux the stream is the connection, and it has shown who it belongs to.
             self._take_work(stream, message)
+        elif isinstance(message, NewVisitorConn):
+            self._take_visitor(stream, message)
         else:
             self.first_message_failed(stream, f"unexpected {type(message).__name__}")
 
@@ -179,12 +196,16 @@ class Connection:
         if self._link is not None and not self._trusted:
             self.first_message_failed(stream, "a work connection before login")
             return
-        if not self.is_mux:
-            self._trusted = True
-            self._door.leave(self._ticket)
+        self.let_in()
         work = stream.detach()
         if not self._identities.work_connection(self, hello, work):
             work.close()
+
+    def _take_visitor(self, stream: MessageStream, request: NewVisitorConn) -> None:
+        if self._link is not None and not self._trusted:
+            self.first_message_failed(stream, "a visitor before login")
+        else:
+            self._identities.visitor_connection(self, stream.detach(), request)
 
     def end_after(self, stream: MessageStream) -> None:
         """Close once the answer on ``stream`` is out."""

@@ -17,6 +17,8 @@ from frpd.proto.message.types import (
     Message,
     NewProxy,
     NewProxyResp,
+    NewVisitorConn,
+    NewVisitorConnResp,
     NewWorkConn,
     StartWorkConn,
 )
@@ -179,13 +181,13 @@ class MuxPeerStream:
 
 
 class Talker:
-    """Speaks frp messages over a stream, until a work connection turns to payload."""
+    """Speaks frp messages over a stream, until a work or visitor stream turns to payload."""
 
     def __init__(self, world: World, stream: PeerStream, token: str = TOKEN) -> None:
         self.stream = stream
         self.inbox: list[Message] = []
         self.started = False
-        self.payload = bytearray()  # what came behind StartWorkConn
+        self.payload = bytearray()  # what came behind StartWorkConn, or an answer to a visitor
         self._world = world
         self._token = token
         self._decoder = MessageDecoder()
@@ -214,7 +216,7 @@ class Talker:
             self.inbox.append(message)
             if isinstance(message, LoginResp) and not message.error:
                 self.encrypt()
-            if isinstance(message, StartWorkConn):
+            if isinstance(message, (StartWorkConn, NewVisitorConnResp)):
                 self.started = True
                 self.payload += self._decoder.take_rest()
                 return
@@ -281,8 +283,22 @@ class ScriptedClient:
         self.control.send(request)
         return self.control.receive(NewProxyResp)
 
+    def visit(self, name: str, sk: str = "", **fields: Any) -> Talker:
+        """Ask for a secret proxy."""
+        talker = Talker(self.world, self.new_stream(), self.token)
+        talker.send(visitor_message(name, sk, **({"run_id": self.run_id} | fields)))
+        return talker
+
     def close(self) -> None:
         self.wire.close()
+
+
+def visitor_message(name: str, sk: str, **fields: Any) -> NewVisitorConn:
+    """Return what asks for a secret proxy; frp takes any time."""
+    request = NewVisitorConn(proxy_name=name, sign_key=privilege_key(sk, 1), timestamp=1)
+    for field, value in fields.items():
+        setattr(request, field, value)
+    return request
 
 
 def login_message(token: str = TOKEN, **fields: Any) -> Login:

@@ -52,6 +52,8 @@ class ProxyContext:
     """Of the session, see frpd.proto.native."""
     peer_version: str = ""
     """The client's, as it said at login: frp's number, such as ``0.21.0``."""
+    peer_user: str = ""
+    """The client's, as it said at login."""
     udp_packet_bytes: int = 1500
     """The largest datagram that is carried."""
     udp_session_seconds: float = 60.0

@@ -16,6 +16,7 @@ from frpd.proto.message.types import (
     CloseProxy,
     LoginResp,
     NewProxyResp,
+    NewVisitorConnResp,
     NewWorkConn,
     Ping,
     Pong,
@@ -266,6 +267,33 @@ def _(house: House) -> object:
     body = b'{"proxy_name":5}'
     client.control.write(b"p" + len(body).to_bytes(8, "big") + body)
     return how_it_ends(house, client.control)
+
+
+@probe("stcp")
+def _(house: House) -> object:
+    client = house.client(mux=False)
+    return message(client.new_proxy("st", 0, "stcp", sk="key"))
+
+
+def visit_answer(house: House, sk: str) -> tuple[Talker, object]:
+    client = house.client(mux=False)
+    client.new_proxy("st", 0, "stcp", sk="key")
+    talker = client.visit("st", sk, run_id="")
+    answer = talker.receive(NewVisitorConnResp)
+    return talker, ["3", {"proxy_name": answer.proxy_name, "error": answer.error}]
+
+
+@probe("visitor wrong key")
+def _(house: House) -> object:
+    talker, answer = visit_answer(house, "wrong")
+    return [answer, how_it_ends(house, talker)]
+
+
+@probe("visitor good key with timestamp 1, owner gives no work conn: answer, then")
+def _(house: House) -> object:
+    talker, answer = visit_answer(house, "key")
+    still = "no answer within limit, still open"
+    return [answer, still if how_it_ends(house, talker) == "open" else "closed"]
 
 
 @probe("UDPPacket on the control stream is ignored, then Ping")
