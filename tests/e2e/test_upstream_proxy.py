@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.authority import Authority
 from tests.helpers.programs import BIN, free_port
-from tests.helpers.proxies import PASSWORD, USER, Proxy, start_microsocks, start_tinyproxy
+from tests.helpers.proxies import PASSWORD, USER, Proxy, in_tls, start_microsocks, start_tinyproxy
+from tests.helpers.services import Service
 from tests.helpers.stage import Stage, started, tcp
 from tests.helpers.visitors import echoes
 
@@ -51,8 +54,10 @@ class Route:
 ROUTES = {
     "http": Route("http", locked=False, mux=True),
     # tinyproxy tries all addresses of a name.
-    "http, locked": Route("http", locked=True, mux=False, client={"server_addr": "localhost"}),
-    "socks5": Route("socks5", locked=False, mux=False),
+    "http, locked": Route(
+        "http", locked=True, mux=False, client={"server_addr": "localhost", "tls_enable": True}
+    ),
+    "socks5": Route("socks5", locked=False, mux=False, client={"protocol": "websocket"}),
     "socks5, locked": Route("socks5", locked=True, mux=True),
 }
 
@@ -139,3 +144,27 @@ def test_frpc_comes_from_the_address_asked_for(
     tunnel = stage.tunnel({"echo": echo_port}, client=client)
     assert echoes(tunnel.ports["echo"])
     proxy.program.wait_for(rf"127\.0\.0\.7: connected to 127\.0\.0\.1:{tunnel.bind_port}\b")
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "unknown"])
+def test_the_way_to_the_proxy_may_be_in_tls(
+    stage: Stage,
+    proxies: dict[tuple[str, bool], Proxy],
+    server_port: int,
+    echo_port: int,
+    trusted: bool,
+) -> None:
+    proxy, authority = proxies["http", True], Authority(stage.folder)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("127.0.0.1"))
+    known = {"SSL_CERT_FILE": authority.ca_file if trusted else "/dev/null"}
+    with Service(in_tls(context, proxy.port)) as front:
+        url = f"https://{USER}:{PASSWORD}@127.0.0.1:{front.port}"
+        frpc, visitors = frpc_with(stage, server_port, echo_port, HTTPS_PROXY=url, **known)
+        if trusted:
+            frpc.wait_for(started("echo"))
+            assert echoes(visitors, b"through a proxy " * 50_000)
+            proxy.wait_for_tunnel("127.0.0.1", server_port)
+        else:
+            frpc.wait_for("certificate")
+            assert frpc.wait() != 0

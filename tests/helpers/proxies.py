@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.helpers.programs import free_port, need_tool
-from tests.helpers.services import wait_for_port
+from tests.helpers.services import CHUNK, wait_for_port
 
 if TYPE_CHECKING:
+    import ssl
+
     from tests.helpers.programs import Program
+    from tests.helpers.services import Handler
     from tests.helpers.stage import Stage
 
 USER, PASSWORD = "al.ice", "S3cret"
@@ -58,3 +62,24 @@ def start_microsocks(stage: Stage, *, locked: bool = False) -> Proxy:
     proxy = Proxy("socks5", port, stage.start("microsocks", *command))
     wait_for_port(proxy.program, port)
     return proxy
+
+
+def in_tls(context: ssl.SSLContext, port: int) -> Handler:
+    """Return a handler that takes TLS, and has the plain bytes served by another port."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await writer.start_tls(context)
+        onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.gather(_move(reader, onward_writer), _move(onward_reader, writer))
+        finally:
+            onward_writer.transport.abort()
+
+    return handler
+
+
+async def _move(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    raise EOFError  # one end is enough: no half-close goes through TLS
