@@ -17,10 +17,13 @@ def parse_basic(value: str) -> tuple[str, str] | None:
     match = _BASIC.fullmatch(value)
     if match is None:
         return None
+    coded = match[1].encode("ascii")
     try:
-        pair = binascii.a2b_base64(match[1], strict_mode=True)
+        pair = binascii.a2b_base64(coded)
     except binascii.Error:
         return None
+    if binascii.b2a_base64(pair, newline=False) != coded:
+        return None  # the decoder's own strict mode lets surplus padding through
     try:
         text = pair.decode("utf-8")
     except UnicodeDecodeError:

@@ -62,15 +62,15 @@ MAX_SIZE: Final = (1 << 63) - 1
 """Greatest length: those behind us count with 64 bits and a sign."""
 _MAX_SIZE_DIGITS: Final = 16
 _MAX_LINE_BYTES: Final = 2 + _MAX_SIZE_DIGITS + MAX_EXTENSION_BYTES + 2
-_QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*+"'
-_EXTENSIONS = rf"(?:;{TCHAR}++(?:=(?:{TCHAR}++|{_QUOTED}))?+)*+"
+_QUOTED = r'"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"'
+_EXTENSIONS = rf"(?:;{TCHAR}++(?:=(?:{TCHAR}++|{_QUOTED}))?)*"
 _SIZE_LINE = rf"([0-9A-Fa-f]{{1,{_MAX_SIZE_DIGITS}}}+)({_EXTENSIONS})\r\n"
-_SIZE_LINE_BEGUN = rf"(?:[0-9A-Fa-f]{{1,{_MAX_SIZE_DIGITS}}}+(?:;[\t\x20-\x7e]*+)?+\r?+)?+"
+_SIZE_LINE_BEGUN = rf"(?:[0-9A-Fa-f]{{1,{_MAX_SIZE_DIGITS}}}+(?:;[\t\x20-\x7e]*+)?\r?)?"
 # Beside a whole line stands what an unfinished one may look like, to refuse others at once.
 _FIRST_SIZE = re.compile(_SIZE_LINE.encode())
 _FIRST_SIZE_BEGUN = re.compile(_SIZE_LINE_BEGUN.encode())
 _NEXT_SIZE = re.compile(rf"\r\n{_SIZE_LINE}".encode())
-_NEXT_SIZE_BEGUN = re.compile(rf"\r(?:\n{_SIZE_LINE_BEGUN})?+".encode())
+_NEXT_SIZE_BEGUN = re.compile(rf"\r(?:\n{_SIZE_LINE_BEGUN})?".encode())
 _PLAIN_NEXT = re.compile(rb"\r\n([1-9a-fA-F][0-9A-Fa-f]{0,14})\r\n").match
 _TRAILER_LINE = re.compile(rb"[^\r\n]*+\r\n")
 _TRAILER_LINE_BEGUN = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+\r?+")

@@ -2,8 +2,10 @@ r"""Field lines: one strict grammar for heads and trailers. RFC 9110 section 5, 
 
 Text is bytes read as latin-1, so that one character is one byte; regular
 expressions name ASCII ranges only, since ``\s``, ``\d`` and str.strip() know
-more. The one leniency: obs-text (0x80 to 0xff) is allowed in values, because
-real user agents and servers send UTF-8 there.
+more. Possessive quantifiers stand behind single characters only: behind groups
+they match too much before Python 3.11.5 (cpython issue 106052). The one leniency:
+obs-text (0x80 to 0xff) is allowed in values, because real user agents and
+servers send UTF-8 there.
 """
 
 from __future__ import annotations

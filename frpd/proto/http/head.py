@@ -121,22 +121,22 @@ class ResponseHead(_Head):
     reason: str
 
 
-_EMPTY = rf"(?:\r\n){{0,{MAX_EMPTY_LINES}}}+"
+_EMPTY = rf"(?:\r\n){{0,{MAX_EMPTY_LINES}}}"
 _TARGET = r"[\x21\x22\x24-\x7e]"
 _REQUEST_LINE = re.compile(rf"{_EMPTY}({TCHAR}++) ({_TARGET}++) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rf"HTTP/1\.([01]) ([1-9][0-9]{{2}})(?: ({VCHAR}*+))?\r\n")
 _OTHER_VERSION = re.compile(rf"{_EMPTY}{TCHAR}++ {_TARGET}++ HTTP/[0-9]\.[0-9]\r\n")
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*")
 # A line end may still be under way at the end of what has come.
 _GARBAGE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
 
 # A name or a bracketed IPv6 literal. What RFC 3986 allows beyond names that anyone
 # resolves (sub-delims, percent-encoding, IPvFuture) is refused; UTF-8 is for host.py.
 _NAME = r"(?:[0-9A-Za-z._~\-\x80-\xff]++|\[[0-9A-Fa-f:.]{2,45}+\])"
-_AUTHORITY = re.compile(rf"{_NAME}(?::([0-9]{{0,5}}+))?+")
-_ABSOLUTE = re.compile(r"https?://([^/?]++)(/[^?]*+)?+(\?.*+)?+", re.IGNORECASE | re.ASCII)
+_AUTHORITY = re.compile(rf"{_NAME}(?::([0-9]{{0,5}}+))?")
+_ABSOLUTE = re.compile(r"https?://([^/?]++)(/[^?]*+)?(\?.*+)?", re.IGNORECASE | re.ASCII)
 _DIGITS = re.compile(rf"[0-9]{{1,{MAX_LENGTH_DIGITS}}}")
-_PROTOCOL = re.compile(rf"{TCHAR}++(?:/{TCHAR}++)?+")
+_PROTOCOL = re.compile(rf"{TCHAR}++(?:/{TCHAR}++)?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 _NO_OPTIONS: Final[frozenset[str]] = frozenset()
