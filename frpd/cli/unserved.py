@@ -16,8 +16,6 @@ from frpd.transports import TRANSPORTS
 _SERVER_PORTS: Final = {
     "kcp_bind_port": "KCP",
     "bind_udp_port": "xtcp",
-    "vhost_http_port": "http proxies",
-    "vhost_https_port": "https proxies",
     "dashboard_port": "the dashboard",
 }
 

@@ -27,7 +27,7 @@ from frpd.proto import native
 from frpd.proto.ciphers import derive_key
 from frpd.proto.message.types import EMULATED_VERSION, Login
 from frpd.proto.yamux.window import WindowBudget
-from frpd.relay.relay import Relay
+from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import DirectLink, MuxedLink, ServerLink
 from frpd.transports.mux import MAX_WINDOW_BYTES
@@ -102,7 +102,7 @@ class Service:
         self._entered_at = 0.0
         self._on_idle: Callable[[], None] | None = None
         self._closed = False
-        self.relays: set[Relay] = set()
+        self.relays: set[Running] = set()
         self.table = ProxyTable(setup.proxies, self._make_servers(setup, connector), _log)
 
     def start(self) -> None:
@@ -147,11 +147,11 @@ class Service:
 
     # Relays.
 
-    def relay_started(self, relay: Relay) -> None:
+    def relay_started(self, relay: Running) -> None:
         """A relay began."""
         self.relays.add(relay)
 
-    def relay_ended(self, relay: Relay) -> None:
+    def relay_ended(self, relay: Running) -> None:
         """It is over."""
         self.relays.discard(relay)
         self._report_idle()

@@ -226,11 +226,18 @@ class Relay:
         on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
 
 
-class Relays(Protocol):
-    """Who keeps count of running relays: a service."""
+class Running(Protocol):
+    """A relay, or what stands for one: something under way between two endpoints."""
 
-    def relay_started(self, relay: Relay) -> None:
+    def abort(self, reason: str) -> None:
+        """Reset both sides now. Idempotent."""
+
+
+class Relays(Protocol):
+    """Who keeps count of what is under way: a service."""
+
+    def relay_started(self, relay: Running) -> None:
         """A relay began."""
 
-    def relay_ended(self, relay: Relay) -> None:
+    def relay_ended(self, relay: Running) -> None:
         """It is over."""

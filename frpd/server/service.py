@@ -34,7 +34,7 @@ from frpd.proto.message.types import (
 )
 from frpd.proto.seal_keys import stream_context, work_context
 from frpd.proto.yamux.window import WindowBudget
-from frpd.relay.relay import Relay
+from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
@@ -46,6 +46,7 @@ from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.reception import Carried, Reception
+from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
@@ -79,7 +80,7 @@ class Service:
         entropy: for ids, ports and ciphers.
 
     Raises:
-        ConfigError: a certificate or a key cannot be used.
+        ConfigError: a certificate, a key or a page cannot be used.
     """
 
     def __init__(
@@ -108,9 +109,13 @@ class Service:
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         self._listeners: list[Listener] = []
+        self._vhosts = VirtualHosts(loop, config, self)
+        http, https = self._vhosts.http, self._vhosts.https
         self._reception = Reception(
             door=self._door,
             on_client=self._client_came,
+            on_http=None if http is None else http.on_visitor,
+            on_https=None if https is None else https.on_visitor,
             layers=client_layers(loop, config),
             tls_only=config.tls_only,
         )
@@ -118,7 +123,7 @@ class Service:
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
         self.proxies: dict[str, Proxy] = {}
-        self.relays: set[Relay] = set()
+        self.relays: set[Running] = set()
         token = config.token.reveal() if config.native != native.OFF else None
         self._secret = StretchedSecret(pool, token)
         self._desk = LoginDesk(
@@ -165,6 +170,7 @@ class Service:
         for listener in self._listeners:
             listener.close()
         self._door.close()
+        self._vhosts.go_away()
         for proxy in self.proxies.values():
             proxy.close()
         for control in self.controls.values():
@@ -180,6 +186,7 @@ class Service:
         self._door.close()
         for relay in list(self.relays):
             relay.abort("the server stops")
+        self._vhosts.close()
         for control in list(self.controls.values()):
             control.close("the server stops")
         self._pipes.close()
@@ -308,11 +315,11 @@ class Service:
 
     # Relays.
 
-    def relay_started(self, relay: Relay) -> None:
+    def relay_started(self, relay: Running) -> None:
         """See Relays.relay_started."""
         self.relays.add(relay)
 
-    def relay_ended(self, relay: Relay) -> None:
+    def relay_ended(self, relay: Running) -> None:
         """See Relays.relay_ended."""
         self.relays.discard(relay)
         self._report_idle()
@@ -368,6 +375,7 @@ class Service:
             features=control.features,
             peer_version=control.login.version,
             peer_user=control.login.user,
+            vhosts=self._vhosts,
         )
 
     def _explain_taken_port(self, address: str, port: int) -> None:

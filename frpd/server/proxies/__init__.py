@@ -10,11 +10,15 @@ from typing import Final
 
 from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.server.proxies.http import HttpProxy
+from frpd.server.proxies.https import HttpsProxy
 from frpd.server.proxies.stcp import StcpProxy
 from frpd.server.proxies.tcp import TcpProxy
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "": TcpProxy,
     "tcp": TcpProxy,
+    "http": HttpProxy,
+    "https": HttpsProxy,
     "stcp": StcpProxy,
 }

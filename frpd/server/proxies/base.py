@@ -13,6 +13,7 @@ from frpd.net.pipes import PipePool
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.ports import PortManager
+from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.work_conns import WorkSource
 
 
@@ -60,5 +61,7 @@ class ProxyContext:
     """Silence after which a UDP visitor is forgotten."""
     udp_max_sessions: int = 1024
     """UDP visitors at a time; the one silent longest gives way."""
+    vhosts: VirtualHosts | None = None
+    """The hosts that proxies share; None where there are none."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""

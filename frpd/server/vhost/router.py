@@ -90,6 +90,15 @@ class Router(Generic[T]):
                         return value
         return None
 
+    def knows_users(self, host: str, path: str) -> bool:
+        """Whether ``find`` might return something for some http user."""
+        return any(
+            path.startswith(location)
+            for domain in _domains_for(host)
+            for routes in self._domains.get(domain, {}).values()
+            for location, _ in routes
+        )
+
 
 def _domains_for(host: str) -> Iterator[str]:
     """Yield the domains that match ``host``, the most specific first."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 PORTS = {
     "kcp_bind_port": "KCP",
     "bind_udp_port": "xtcp",
-    "vhost_http_port": "http proxies",
-    "vhost_https_port": "https proxies",
     "dashboard_port": "the dashboard",
 }
 

@@ -1,0 +1,114 @@
+"""http proxies: routes of the server's http port; each request is passed on by itself."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from frpd.errors import FrpError, ProxyError
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.address import SockAddr, host_of
+from frpd.net.endpoint import Endpoint
+from frpd.proto import native
+from frpd.proto.http.rewrite import RequestRules
+from frpd.proto.message.types import NewProxy, StartWorkConn
+from frpd.server.proxies.base import ProxyContext
+from frpd.server.proxies.work_call import WorkCall, call_for_work
+from frpd.server.vhost.names import locations_of, remote_addr, routes_of
+
+if TYPE_CHECKING:
+    from frpd.log import PrefixLogger
+    from frpd.net.pipes import PipePool
+
+MAX_RULES: Final = 256
+"""Visitors whose rules are kept ready."""
+
+
+class HttpProxy:
+    """One http proxy; a Site of the virtual hosts. Loop thread only.
+
+    Args:
+        context: of the client's session.
+        request: what the client asked for.
+
+    Raises:
+        ProxyError: there is no http port, the domains are not to be had, or a
+            header to set cannot be one.
+    """
+
+    proxy_type = "http"
+    ports_used = 0
+
+    def __init__(self, context: ProxyContext, request: NewProxy) -> None:
+        host = None if context.vhosts is None else context.vhosts.http
+        if host is None or context.vhosts is None:
+            raise ProxyError("type [http] not support when vhost_http_port is not set")
+        self.name = request.proxy_name
+        self.counters = ProxyCounters()
+        self.log: PrefixLogger = context.log
+        self.pipes: PipePool | None = context.pipes
+        self.half_closes = native.HALF_CLOSE in context.features
+        self._context = context
+        self._request = request
+        self._user = request.http_user.encode()
+        self._password = request.http_pwd.encode()
+        self._rules: dict[str, RequestRules] = {}
+        self._make_rules("")  # what is wrong with them is the client's to hear
+        self._host = host
+        self._routes = routes_of(request, context.vhosts.subdomain_host)
+        host.add(self._routes, request.route_by_http_user, self)
+        domains = dict.fromkeys(route.domain for route in self._routes)
+        self.remote_addr = remote_addr(domains, locations_of(request), host.port)
+        self._closed = False
+
+    def admits(self, credentials: tuple[str, str] | None) -> bool:
+        """See Site.admits; takes the same time whatever is wrong with them."""
+        if not (self._user or self._password):
+            return True
+        if credentials is None:
+            return False
+        user, password = (text.encode() for text in credentials)
+        right_user = hmac.compare_digest(user, self._user)
+        return hmac.compare_digest(password, self._password) and right_user
+
+    def rules_for(self, visitor_ip: str) -> RequestRules:
+        """See Site.rules_for."""
+        rules = self._rules.get(visitor_ip)
+        if rules is None:
+            if len(self._rules) >= MAX_RULES:
+                self._rules.clear()
+            rules = self._rules[visitor_ip] = self._make_rules(visitor_ip)
+        return rules
+
+    def call(
+        self,
+        visitor: SockAddr,
+        on_work: Callable[[Endpoint], None],
+        on_failed: Callable[[FrpError], None],
+    ) -> WorkCall:
+        """See Site.call."""
+        return call_for_work(
+            self._context,
+            StartWorkConn(proxy_name=self.name, src_addr=host_of(visitor), src_port=visitor[1]),
+            on_work,
+            on_failed,
+            use_encryption=self._request.use_encryption,
+            use_compression=self._request.use_compression,
+        )
+
+    def close(self) -> None:
+        """Take no requests any more; those under way go on. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._host.remove(self._routes, self._request.route_by_http_user)
+
+    def _make_rules(self, visitor_ip: str) -> RequestRules:
+        try:
+            return RequestRules(
+                host_rewrite=self._request.host_header_rewrite,
+                headers=self._request.headers,
+                visitor_ip=visitor_ip,
+            )
+        except ValueError as error:
+            raise ProxyError(f"proxy [{self.name}]: {error}") from error

@@ -1,0 +1,71 @@
+"""https proxies: names on the server's https port; TLS passes through untouched."""
+
+from __future__ import annotations
+
+from frpd.errors import ConnectionLost, ProxyError
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.address import host_of
+from frpd.net.stream import SocketStream
+from frpd.proto.message.types import NewProxy, StartWorkConn
+from frpd.server.proxies.base import ProxyContext
+from frpd.server.proxies.visit import Visit
+from frpd.server.vhost.names import domains_of, remote_addr
+
+
+class HttpsProxy:
+    """One https proxy. Loop thread only.
+
+    Args:
+        context: of the client's session.
+        request: what the client asked for.
+
+    Raises:
+        ProxyError: there is no https port, or the domains are not to be had.
+    """
+
+    proxy_type = "https"
+    ports_used = 0
+
+    def __init__(self, context: ProxyContext, request: NewProxy) -> None:
+        host = None if context.vhosts is None else context.vhosts.https
+        if host is None or context.vhosts is None:
+            raise ProxyError("type [https] not support when vhost_https_port is not set")
+        self.name = request.proxy_name
+        self.counters = ProxyCounters()
+        self._context = context
+        self._request = request
+        self._host = host
+        self._domains = domains_of(request, context.vhosts.subdomain_host)
+        host.add(self._domains, self)
+        self.remote_addr = remote_addr(self._domains, [""], host.port)
+        self._closed = False
+
+    def on_user(self, stream: SocketStream) -> None:
+        """A visitor has named one of our domains; it is still to be heard from the start."""
+        try:
+            destination = stream.local_address()
+        except ConnectionLost:
+            stream.abort()
+            return
+        source = stream.peer
+        hello = StartWorkConn(
+            proxy_name=self.name,
+            src_addr=host_of(source),
+            src_port=source[1],
+            dst_addr=host_of(destination),
+            dst_port=destination[1],
+        )
+        Visit(
+            self._context,
+            self.counters,
+            stream,
+            hello,
+            use_encryption=self._request.use_encryption,
+            use_compression=self._request.use_compression,
+        )
+
+    def close(self) -> None:
+        """Free the names; visitors that are connected stay. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._host.remove(self._domains)

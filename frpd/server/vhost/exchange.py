@@ -1,0 +1,426 @@
+"""Exchange: one request of a visitor and the answer to it.
+
+The request's head goes to the service at once. A short answer to a request that
+came whole is passed on in one piece; whatever else is to pass is a relay's work
+between two views of the connections (see message_end).
+
+What a visitor is told when there is no answer: 404 as long as nobody serves the
+request, as in frp, 502 for an answer that cannot be understood, 504 for none in
+time. Once the head of an answer was passed on, a loss is passed on as a reset, so
+that a cut answer never looks complete.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Final, Protocol
+
+from frpd.errors import ConnectionLost, FrpError
+from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.stream import SocketStream
+from frpd.proto.http.head import RequestHead, ResponseHead
+from frpd.proto.http.rewrite import render_request
+from frpd.relay.halves import READ_LIMIT
+from frpd.relay.relay import Ending, Relay, RelayResult, Relays
+from frpd.selector_loop import SelectorLoop
+from frpd.server.vhost.request_end import RequestEnd
+from frpd.server.vhost.response_end import ResponseEnd
+from frpd.server.vhost.settings import HttpLimits
+from frpd.server.vhost.site import Call, Site, WorkLine
+
+# RFC 9110 9.2.2: asking twice does what asking once does.
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+# Services close connections that idle: who must not be asked twice takes none that might be.
+STALE_SECONDS: Final = 1.0
+
+
+class VisitorSide(Protocol):
+    """Whose exchange it is: a visitor's connection."""
+
+    loop: SelectorLoop
+    stream: SocketStream
+    ip: str
+    limits: HttpLimits
+    running: Relays
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether no further request will be taken."""
+
+    def set_deadline(self, seconds: float) -> None:
+        """Have the exchange told when so much time has passed; inf for never."""
+
+    def line_to(self, site: Site, stale_seconds: float) -> WorkLine | None:
+        """Return the line kept for this site, if it has not waited longer than this."""
+
+    def new_line(self, site: Site, work: Endpoint) -> WorkLine:
+        """Return a line over a work connection that has just come."""
+
+    def keep_line(self, line: WorkLine) -> None:
+        """Keep a line for the next request to its site."""
+
+    def next_request(self, behind: bytes) -> None:
+        """The exchange is over, and the connection goes on with these bytes."""
+
+    def refuse(self, status: int, *, head: RequestHead, keep: bool, behind: bytes) -> None:
+        """The exchange is over, and its request is to be answered with a page."""
+
+    def end(self, *, linger: bool) -> None:
+        """The exchange is over, and so is the connection."""
+
+    def abort(self) -> None:
+        """The exchange is over, and the connection lost."""
+
+
+class _Phase(enum.Enum):
+    CALLING = "calls for work"
+    ASKING = "passes the request on"
+    WAITING = "waits for an answer"
+    ANSWERING = "passes the answer on"
+    OVER = "over"
+
+
+class Exchange:
+    """One request under way. Loop thread only.
+
+    Args:
+        visitor: whose it is.
+        site: who serves it.
+        head: what was asked.
+        body: what came of the request's body with the head; counted in ``head.body``.
+        behind: what came behind the request.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_begun",
+        "_body",
+        "_call",
+        "_keeps",
+        "_line",
+        "_mark",
+        "_phase",
+        "_relay",
+        "_request",
+        "_verdict",
+        "_visitor",
+        "bytes_in",
+        "bytes_out",
+        "head",
+        "site",
+    )
+
+    def __init__(
+        self, visitor: VisitorSide, site: Site, head: RequestHead, body: bytes, behind: bytes
+    ) -> None:
+        self.site = site
+        self.head = head
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self._visitor = visitor
+        self._body = body
+        self._asked = b""
+        self._begun = visitor.loop.now()
+        self._call: Call | None = None
+        self._line: WorkLine | None = None
+        self._answer: ResponseEnd | None = None
+        self._relay: Relay | None = None
+        self._verdict = 0  # the status that a timeout asks for
+        self._keeps = False  # the visitor was told that its connection stays
+        self._mark = 0  # what had passed when the time for a pause began
+        self._phase = _Phase.CALLING
+        self._request = RequestEnd(
+            visitor.loop,
+            visitor.stream,
+            head.body,
+            behind=behind,
+            held=bool(head.upgrade) or head.method == "CONNECT",
+        )
+        self._request.on_failure = self._visitor_lost
+        self._request.on_left = self._visitor_left
+
+    @property
+    def _is_repeatable(self) -> bool:
+        return self.head.method in IDEMPOTENT and not self._body and self.head.body.over
+
+    def begin(self) -> None:
+        """Ask the service; the visitor hears of the end, maybe before this returns."""
+        visitor = self._visitor
+        visitor.running.relay_started(self)
+        self._asked = render_request(self.head, self.site.rules_for(visitor.ip))
+        visitor.set_deadline(math.inf)
+        line = visitor.line_to(self.site, math.inf if self._is_repeatable else STALE_SECONDS)
+        if line is None:
+            self._call_for_work()
+        else:
+            self._ask(line)
+
+    def abort(self, reason: str) -> None:
+        """Lose both sides now. Idempotent."""
+        if self._relay is not None:
+            self._relay.abort(reason)
+        elif self._phase is not _Phase.OVER:
+            self._lose(reason)
+
+    def deadline_passed(self) -> None:
+        """What was to happen has not."""
+        if self._phase is _Phase.ASKING and self._relay is not None:
+            if self._has_moved(self._relay.a_to_b):
+                self._visitor.set_deadline(self._visitor.limits.body_seconds)
+                return
+            waits_for_us = self.head.expects_continue and not self._relay.a_to_b
+            to_blame = self._request.is_wanted and not waits_for_us
+            self._time_out(408 if to_blame else 504, "the request has paused for too long")
+        elif self._phase is _Phase.WAITING:
+            self._time_out(504, "no answer in time")
+        elif self._phase is _Phase.ANSWERING:
+            if self._has_moved(0 if self._relay is None else self._relay.b_to_a):
+                self._visitor_left()
+            else:
+                self.abort("the visitor may have left")
+
+    def _has_moved(self, nbytes: int) -> bool:
+        before, self._mark = self._mark, nbytes
+        return nbytes != before
+
+    # To the service.
+
+    def _call_for_work(self) -> None:
+        if self._request.over:
+            self._request.listen()
+        self._call = self.site.call(self._visitor.stream.peer, self._work_came, self._no_work)
+
+    def _no_work(self, error: FrpError) -> None:
+        self._call = None
+        self._refuse(404, str(error))
+
+    def _work_came(self, work: Endpoint) -> None:
+        self._call = None
+        self._ask(self._visitor.new_line(self.site, work))
+
+    def _ask(self, line: WorkLine) -> None:
+        visitor, request, work = self._visitor, self._request, line.work
+        self._line = line
+        work.on_failure = self._work_lost
+        self._answer = answer = ResponseEnd(
+            visitor.loop, work, self.head, visitor.limits.head, self._answered
+        )
+        asked = self._asked + self._body if self._body else self._asked
+        try:
+            taken = work.write(asked)
+        except ConnectionLost as error:
+            self._unanswered(str(error))
+            return
+        self.bytes_in = taken
+        request.given = len(asked)
+        if taken < len(asked):
+            request.unread(asked[taken:])
+        if request.over:
+            self._phase = _Phase.WAITING
+            request.listen()
+            work.watch(self._hear, None)
+            visitor.set_deadline(visitor.limits.answer_seconds)
+            return
+        self._phase = _Phase.ASKING
+        request.on_over = self._request_sent
+        answers_first = self.head.expects_continue
+        limits = visitor.limits
+        visitor.set_deadline(limits.answer_seconds if answers_first else limits.body_seconds)
+        self._start_relay(answer)
+
+    def _start_relay(self, answer: ResponseEnd) -> None:
+        site, visitor = self.site, self._visitor
+        may_go_raw = bool(self.head.upgrade) or self.head.method == "CONNECT"
+        self._relay = Relay(
+            visitor.loop,
+            self._request,
+            answer,
+            b_half_closes=may_go_raw and site.half_closes,
+            pipes=site.pipes,
+            on_done=self._relay_done,
+        )
+
+    def _request_sent(self) -> None:
+        if self._phase is _Phase.ASKING:
+            self._phase = _Phase.WAITING
+            self._visitor.set_deadline(self._visitor.limits.answer_seconds)
+
+    # From the service.
+
+    def _hear(self) -> None:
+        """The service says something, and the request is with it."""
+        answer = self._answer
+        assert answer is not None
+        try:
+            data = answer.read(READ_LIMIT)
+        except ConnectionLost as error:
+            self._unanswered(str(error))
+            return
+        if isinstance(data, Outcome):
+            return
+        try:
+            taken = self._visitor.stream.write(data)
+        except ConnectionLost:
+            self._visitor_lost()
+            return
+        self.bytes_out += taken
+        if taken < len(data):
+            answer.unread(data[taken:])
+        if answer.over:
+            self._complete()
+        elif answer.head is not None or taken < len(data):
+            self._start_relay(answer)
+
+    def _answered(self, head: ResponseHead, ends_with_connection: bool) -> bool:
+        """The head that counts is here; return whether the visitor's connection stays."""
+        request, answer, visitor = self._request, self._answer, self._visitor
+        assert answer is not None
+        if answer.raw:
+            visitor.set_deadline(math.inf)
+            self._phase = _Phase.ANSWERING
+            request.go_raw()
+            return False
+        request.release()
+        if request.over:
+            self._phase = _Phase.ANSWERING
+            visitor.set_deadline(math.inf)
+            if request.left:
+                self._visitor_left()
+            self._keeps = not (
+                ends_with_connection
+                or self.head.wants_close
+                or self.head.method == "CONNECT"
+                or request.left
+                or visitor.is_leaving
+            )
+        return self._keeps
+
+    def _relay_done(self, result: RelayResult) -> None:
+        self._relay = None
+        self.bytes_in += result.a_to_b
+        self.bytes_out += result.b_to_a
+        request, answer = self._request, self._answer
+        assert answer is not None
+        if self._phase is _Phase.OVER:
+            return
+        if answer.raw:
+            self._end_raw(result)
+        elif answer.over and self.bytes_out == answer.given:
+            self._complete()
+        elif answer.head is not None or self.bytes_out != answer.given or request.lost:
+            self._lose(result.reason)
+        else:
+            errors = [end.error.status for end in (request, answer) if end.error is not None]
+            self._refuse(self._verdict or (errors or [404])[0], result.reason)
+
+    # Ends.
+
+    def _complete(self) -> None:
+        """The answer is with the visitor."""
+        request, answer, line = self._request, self._answer, self._line
+        assert answer is not None
+        assert line is not None
+        whole = request.over and self.bytes_in == request.given
+        self._leave_line(keep=whole and answer.is_reusable and not self._visitor.is_leaving)
+        keep = self._keeps and whole and not request.left
+        assert answer.head is not None
+        self._over(answer.head.status, "")
+        if keep:
+            self._visitor.next_request(request.behind)
+        else:
+            self._visitor.end(linger=not self.head.wants_close or not request.over)
+
+    def _end_raw(self, result: RelayResult) -> None:
+        assert self._answer is not None
+        assert self._answer.head is not None
+        clean = result.ending is Ending.CLEAN
+        self._leave_line(keep=False, clean=clean)
+        self._over(self._answer.head.status, result.reason or "closed")
+        if clean:
+            self._visitor.end(linger=False)
+        else:
+            self._visitor.abort()
+
+    def _unanswered(self, reason: str) -> None:
+        """The work connection has failed before a relay was needed."""
+        line, answer = self._line, self._answer
+        assert line is not None
+        assert answer is not None
+        if answer.error is not None:
+            self._refuse(answer.error.status, reason)
+        elif self.bytes_out:
+            self._refuse(502, reason)
+        elif line.is_used and self._is_repeatable and not answer.heard:
+            self._leave_line(keep=False)
+            self._phase = _Phase.CALLING
+            self._visitor.set_deadline(math.inf)
+            self._call_for_work()
+        else:
+            self._refuse(404, reason)
+
+    def _time_out(self, status: int, reason: str) -> None:
+        self._verdict = status
+        if self._relay is not None:
+            self._relay.abort(reason)
+        else:
+            self._refuse(status, reason)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Tell the visitor ourselves that there will be no answer."""
+        request = self._request
+        request.close()
+        self._leave_line(keep=False)
+        whole = request.over and not request.left
+        self._over(status, reason)
+        self._visitor.refuse(status, head=self.head, keep=whole, behind=request.behind)
+
+    def _visitor_lost(self) -> None:
+        self.abort("the visitor has left")
+
+    def _work_lost(self) -> None:
+        self.abort("connection lost")
+
+    def _visitor_left(self) -> None:
+        """It may be gone, or wait for the answer with its direction ended: not for ever."""
+        if self._phase is _Phase.ANSWERING and not self._request.raw:
+            self._visitor.set_deadline(self._visitor.limits.body_seconds)
+
+    def _lose(self, reason: str) -> None:
+        answer = self._answer
+        self._request.close()
+        self._leave_line(keep=False)
+        self._over(answer.head.status if answer and answer.head else 0, reason or "lost")
+        self._visitor.abort()
+
+    def _leave_line(self, *, keep: bool, clean: bool = False) -> None:
+        line, self._line = self._line, None
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        if line is None:
+            return
+        if keep:
+            self._visitor.keep_line(line)
+        else:
+            line.drop(clean=clean)
+
+    def _over(self, status: int, reason: str) -> None:
+        self._phase = _Phase.OVER
+        visitor, site, head = self._visitor, self.site, self.head
+        visitor.running.relay_ended(self)
+        site.counters.bytes_in += self.bytes_in
+        site.counters.bytes_out += self.bytes_out
+        site.log.info(
+            '%s "%s %s%s" %s, %d bytes in, %d bytes out, %.3f s%s',
+            visitor.stream.describe(),
+            head.method,
+            head.host,
+            head.target.partition("?")[0] if head.path else "",
+            status or "-",
+            self.bytes_in,
+            self.bytes_out,
+            visitor.loop.now() - self._begun,
+            f" ({reason})" if reason else "",
+        )

@@ -1,0 +1,104 @@
+"""HttpHost: the http virtual hosts of a server: their routes and their visitors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from frpd.config.server import ServerConfig
+from frpd.errors import ProxyError
+from frpd.net.stream import SocketStream
+from frpd.proto.http.head import RequestHead
+from frpd.proto.http.host import canonical_host
+from frpd.relay.relay import Relays
+from frpd.selector_loop import SelectorLoop
+from frpd.server.door import Door
+from frpd.server.vhost.http_visitor import HttpVisitor
+from frpd.server.vhost.names import Route
+from frpd.server.vhost.pages import load_page
+from frpd.server.vhost.router import Router
+from frpd.server.vhost.settings import http_limits
+from frpd.server.vhost.site import Site
+
+
+class HttpHost:
+    """Visitors of all http proxies. Loop thread only.
+
+    Args:
+        loop: the loop.
+        config: of the server.
+        running: counts the exchanges under way.
+
+    Raises:
+        ConfigError: custom_404_page cannot be used.
+    """
+
+    def __init__(self, loop: SelectorLoop, config: ServerConfig, running: Relays) -> None:
+        self.loop = loop
+        self.running = running
+        self.limits = http_limits(config)
+        self.port = config.vhost_http_port
+        self.page = load_page(config.custom_404_page) if config.custom_404_page else None
+        self.is_leaving = False
+        # A head on its way is what a login is at the other door.
+        self.door = Door(
+            loop,
+            timeout_seconds=self.limits.head_seconds,
+            max_pending=config.max_pending_connections,
+            max_pending_per_source=config.max_pending_per_source,
+        )
+        self._router: Router[Site] = Router()
+        self._visitors: dict[HttpVisitor, None] = {}
+
+    @property
+    def visitors(self) -> int:
+        """Connections of visitors."""
+        return len(self._visitors)
+
+    def on_visitor(self, stream: SocketStream) -> None:
+        """Take a visitor's connection."""
+        self._visitors[HttpVisitor(self, stream)] = None
+
+    def visitor_left(self, visitor: HttpVisitor) -> None:
+        """A connection is no more."""
+        self._visitors.pop(visitor, None)
+
+    def add(self, routes: Iterable[Route], user: str, site: Site) -> None:
+        """Let these routes lead to a site: all of them or none.
+
+        Raises:
+            ProxyError: one exists already.
+        """
+        added: list[Route] = []
+        try:
+            for route in routes:
+                self._router.add(route.domain, route.location, user, site)
+                added.append(route)
+        except ProxyError:
+            self.remove(added, user)
+            raise
+
+    def remove(self, routes: Iterable[Route], user: str) -> None:
+        """Undo add(): no request takes these routes from now on."""
+        for route in routes:
+            self._router.remove(route.domain, route.location, user)
+
+    def find(self, head: RequestHead, user: str) -> Site | None:
+        """Return who serves a request of this http user. A group would choose here."""
+        return self._router.find(canonical_host(head.host), head.path, user)
+
+    def has_users(self, head: RequestHead) -> bool:
+        """Whether somebody would serve this request, if only the right user made it."""
+        return self._router.knows_users(canonical_host(head.host), head.path)
+
+    def go_away(self) -> None:
+        """Take no requests any more; those under way go on."""
+        self.is_leaving = True
+        for visitor in list(self._visitors):
+            visitor.go_away()
+
+    def close(self) -> None:
+        """Drop all visitors. Idempotent."""
+        self.is_leaving = True
+        for visitor in list(self._visitors):
+            visitor.abort()
+        self.door.close()

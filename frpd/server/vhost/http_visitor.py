@@ -1,0 +1,353 @@
+"""HttpVisitor: a visitor's connection to the http virtual hosts, request by request.
+
+Each request is routed, authenticated and answered by itself, one after the other;
+what was sent ahead waits. Work connections are kept for the visitor that used
+them, and for nobody else.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import TYPE_CHECKING, Final
+
+from frpd.errors import ConnectionLost
+from frpd.log import get_logger
+from frpd.net.address import host_of
+from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.stream import SocketStream
+from frpd.proto.http.basic import parse_basic
+from frpd.proto.http.errors import HttpError
+from frpd.proto.http.head import Form, RequestHead, head_end, parse_request
+from frpd.relay.relay import LINGER_SECONDS
+from frpd.selector_loop import Timer
+from frpd.server.vhost.exchange import Exchange
+from frpd.server.vhost.pages import error_response
+from frpd.server.vhost.site import Site, WorkLine
+
+if TYPE_CHECKING:
+    from frpd.server.door import Ticket
+    from frpd.server.vhost.http_host import HttpHost
+
+READ_BYTES: Final = 16 * 1024
+MAX_LINES: Final = 4
+"""Work connections kept for one visitor: each to another proxy."""
+
+_log = get_logger("frpd.server.vhost.http")
+
+
+class _State(enum.Enum):
+    READING = "reads a head"
+    SERVING = "has an exchange"
+    SENDING = "sends a page"
+    LINGERING = "hears the visitor out"
+    CLOSED = "closed"
+
+
+class HttpVisitor:
+    """One connection. Loop thread only.
+
+    Args:
+        host: everything that visitors share.
+        stream: accepted; owned from now on.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_deadline",
+        "_exchange",
+        "_host",
+        "_keeps",
+        "_lines",
+        "_searched",
+        "_state",
+        "_ticket",
+        "_timer",
+        "_unsent",
+        "ip",
+        "limits",
+        "loop",
+        "running",
+        "stream",
+    )
+
+    def __init__(self, host: HttpHost, stream: SocketStream) -> None:
+        self.loop = host.loop
+        self.limits = host.limits
+        self.running = host.running
+        self.stream = stream
+        self.ip = host_of(stream.peer)
+        self._host = host
+        self._state = _State.READING
+        self._buffer = b""  # what came and was not understood yet
+        self._searched = 0  # so much of it holds no end of a head
+        self._exchange: Exchange | None = None
+        self._lines: dict[Site, WorkLine] = {}  # used last, kept last
+        self._unsent = b""
+        self._keeps = False  # what follows once that is sent
+        self._timer: Timer | None = None
+        self._deadline = math.inf
+        self._ticket: Ticket | None = host.door.admit(self.ip, self._too_late)
+        stream.on_failure = self.abort
+        stream.watch(self._read, None)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether no further request will be taken."""
+        return self._host.is_leaving
+
+    def go_away(self) -> None:
+        """Take no further request; the one under way goes on."""
+        if self._state is _State.READING:
+            self.close()
+
+    def close(self) -> None:
+        """End the connection, and what was kept for it. Idempotent."""
+        self._leave()
+        self.stream.close()
+
+    def abort(self) -> None:
+        """Reset the connection. Idempotent."""
+        self._leave()
+        self.stream.abort()
+
+    def _leave(self) -> None:
+        if self._state is _State.CLOSED:
+            return
+        self._state = _State.CLOSED
+        self._leave_door()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abort("the visitor is gone")
+        for line in self._lines.values():
+            line.drop(clean=True)
+        self._lines.clear()
+        self._host.visitor_left(self)
+
+    # Requests.
+
+    def _read(self) -> None:
+        try:
+            data = self.stream.read(READ_BYTES)
+        except ConnectionLost:
+            self.close()
+            return
+        if isinstance(data, Outcome):
+            if data is Outcome.EOF:
+                self.close()
+            return
+        self._buffer = self._buffer + data if self._buffer else bytes(data)
+        self._next()
+
+    def _next(self) -> None:
+        """Serve the request that the buffer begins with, if it is there."""
+        buffer = self._buffer
+        try:
+            end = head_end(buffer, self._searched, self.limits.head)
+            if not end:
+                self._searched = len(buffer)
+                if self._ticket is None:
+                    self._ticket = self._host.door.admit(self.ip, self._too_late)
+                    self.set_deadline(math.inf)
+                return
+            head = parse_request(buffer[:end], self.limits.head)
+            self._buffer, self._searched = b"", 0
+            self._leave_door()
+            rest = buffer[end:]
+            body = b""
+            if rest and not head.body.over:
+                taken = head.body.take(rest)
+                body, rest = rest[:taken], rest[taken:]
+        except HttpError as error:
+            self._leave_door()
+            self._log_refusal(None, error.status, error.reason)
+            self._send_page(error.status)
+            return
+        self._serve(head, body, rest)
+
+    def _serve(self, head: RequestHead, body: bytes, behind: bytes) -> None:
+        credentials, status = _credentials(head)
+        site = self._host.find(head, credentials[0] if credentials else "")
+        if site is None:
+            may_ask = status == 407 and self._host.has_users(head)
+            self._turn_away(head, 407 if may_ask else 404, behind)
+        elif not site.admits(credentials):
+            self._turn_away(head, status, behind)
+        else:
+            self._state = _State.SERVING
+            self._exchange = exchange = Exchange(self, site, head, body, behind)
+            exchange.begin()
+
+    def _turn_away(self, head: RequestHead, status: int, behind: bytes) -> None:
+        self._log_refusal(head, status, "")
+        self.refuse(status, head=head, keep=head.body.over, behind=behind)
+
+    def next_request(self, behind: bytes) -> None:
+        """The exchange is over, and the connection goes on with these bytes."""
+        self._exchange = None
+        self._state = _State.READING
+        if self.is_leaving:
+            self.close()
+            return
+        self.stream.watch(self._read, None)
+        self.set_deadline(self.limits.idle_seconds)
+        if behind:
+            self._buffer = behind
+            self.stream.watch(None, None)
+            self.loop.call_soon(self._next_of_buffer)
+
+    def _next_of_buffer(self) -> None:
+        if self._state is _State.READING:
+            self.stream.watch(self._read, None)
+            self._next()
+
+    # Answers of our own.
+
+    def refuse(self, status: int, *, head: RequestHead, keep: bool, behind: bytes) -> None:
+        """Answer a request with a page; go on if ``keep`` and the visitor wants to."""
+        self._exchange = None
+        keep = keep and not (head.wants_close or head.method == "CONNECT" or self.is_leaving)
+        keep = keep and head.version == (1, 1)
+        self._buffer = behind if keep else b""
+        self._send_page(status, keep=keep, head_only=head.method == "HEAD")
+
+    def _send_page(self, status: int, *, keep: bool = False, head_only: bool = False) -> None:
+        self._state = _State.SENDING
+        self._keeps = keep
+        page = self._host.page if status == 404 else None
+        self._unsent = error_response(status, close=not keep, head_only=head_only, page=page)
+        self.set_deadline(self.limits.body_seconds)
+        self.stream.watch(None, None)
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            taken = self.stream.write(self._unsent)
+        except ConnectionLost:
+            self.abort()
+            return
+        self._unsent = self._unsent[taken:]
+        if self._unsent:
+            self.stream.watch(None, self._send)
+        elif self._keeps:
+            self.next_request(self._buffer)
+        else:
+            self.end(linger=True)
+
+    # Ends.
+
+    def end(self, *, linger: bool) -> None:
+        """Close the connection once the visitor has heard all.
+
+        A close that meets bytes on their way would destroy what was sent before
+        (RFC 9112 9.6), so who may still send is listened to for a while.
+        """
+        self._exchange = None
+        if not linger:
+            self.close()
+            return
+        self._state = _State.LINGERING
+        self.set_deadline(LINGER_SECONDS)
+        self.stream.shutdown_write()
+        self.stream.watch(self._discard, None)
+
+    def _discard(self) -> None:
+        try:
+            data = self.stream.read(len(self.loop.scratch))
+        except ConnectionLost:
+            self.close()
+            return
+        if data is Outcome.EOF:
+            self.close()
+
+    # Work connections.
+
+    def line_to(self, site: Site, stale_seconds: float) -> WorkLine | None:
+        """Return the line kept for this site, if it has not waited longer than this."""
+        line = self._lines.get(site)
+        if line is None or self.loop.now() - line.since > stale_seconds:
+            return None
+        del self._lines[site]
+        return line
+
+    def new_line(self, site: Site, work: Endpoint) -> WorkLine:
+        """Return a line over a work connection that has just come."""
+        return WorkLine(site, work)
+
+    def keep_line(self, line: WorkLine) -> None:
+        """Keep a line for the next request to its site."""
+        old = self._lines.pop(line.site, None)
+        if old is None and len(self._lines) >= MAX_LINES:
+            old = self._lines.pop(next(iter(self._lines)))
+        if old is not None:
+            old.drop(clean=True)
+        self._lines[line.site] = line
+        line.rest(self.loop.now(), self._line_gone)
+
+    def _line_gone(self, line: WorkLine) -> None:
+        del self._lines[line.site]
+        line.drop()
+
+    # Time. There is one timer, which is set anew only when it would come too late.
+
+    def set_deadline(self, seconds: float) -> None:
+        """Say how long what happens now may take."""
+        self._deadline = when = self.loop.now() + seconds
+        if when is math.inf:
+            return
+        timer = self._timer
+        if timer is not None:
+            if timer.when <= when:
+                return
+            timer.cancel()
+        self._timer = self.loop.call_at(when, self._time_is_up)
+
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._deadline > self.loop.now():
+            if self._deadline != math.inf:
+                self._timer = self.loop.call_at(self._deadline, self._time_is_up)
+            return
+        if self._exchange is not None:
+            self._exchange.deadline_passed()
+        elif self._state is _State.SENDING:
+            self.abort()
+        else:
+            self.close()
+
+    # The door: how many heads may be on their way, and how long each may take.
+
+    def _leave_door(self) -> None:
+        if self._ticket is not None:
+            self._host.door.leave(self._ticket)
+            self._ticket = None
+
+    def _too_late(self, reason: str) -> None:
+        self._ticket = None
+        if self._buffer:
+            self._log_refusal(None, 408, reason)
+            self._send_page(408)
+        else:
+            self.close()
+
+    def _log_refusal(self, head: RequestHead | None, status: int, reason: str) -> None:
+        what = f"{head.method} {head.host}{head.target.partition('?')[0]}" if head else "request"
+        why = f" ({reason})" if reason else ""
+        _log.info('%s "%s" %d%s', self.stream.describe(), what, status, why)
+
+
+def _credentials(head: RequestHead) -> tuple[tuple[str, str] | None, int]:
+    """Return user and password, and the status that asks for them.
+
+    Who speaks to us as to a proxy identifies itself by Proxy-Authorization. This one
+    reading serves both the route and the check (CVE-2026-40910).
+    """
+    to_proxy = head.form in (Form.ABSOLUTE, Form.AUTHORITY)
+    name, status = ("proxy-authorization", 407) if to_proxy else ("authorization", 401)
+    if name not in head.names:
+        return None, status
+    values = head.get_all(name)
+    return (parse_basic(values[0]) if len(values) == 1 else None), status
