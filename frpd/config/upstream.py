@@ -147,7 +147,8 @@ def upstream_from_environment(
     To be asked only if the key ``http_proxy`` is not set, which wins. Of the variables the
     first that is not empty is taken: http_proxy, https_proxy, all_proxy, each before its
     capitals. HTTP_PROXY does not count under CGI (REQUEST_METHOD is set). NO_PROXY lists
-    servers to be dialled directly, loopback ones only if it names them.
+    servers to be dialled directly; those on loopback always are, as with Go's net/http and
+    unlike Go frp, since a proxy's loopback is not ours.
 
     Raises:
         ConfigError: what is wrong with the variable, which is named.
@@ -156,7 +157,8 @@ def upstream_from_environment(
         text = environ.get(name, "").strip()
         if not text or (name == "HTTP_PROXY" and "REQUEST_METHOD" in environ):
             continue
-        if is_exempt(_first(environ, EXCEPTIONS), server_host, server_port):
+        exceptions = _first(environ, EXCEPTIONS)
+        if is_loopback(server_host) or is_exempt(exceptions, server_host, server_port):
             return None
         try:
             return parse_upstream(text)
@@ -169,6 +171,13 @@ def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((text for name in names if (text := environ.get(name, "").strip())), "")
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, by its name or its address."""
+    host = _bare(host)
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 def is_exempt(exceptions: str, host: str, port: int) -> bool:
     """Return whether a NO_PROXY list names a server.
 
@@ -176,9 +185,13 @@ def is_exempt(exceptions: str, host: str, port: int) -> bool:
     10.0.0.0/8, a name (with all below it), .name or *.name (only what is below it); all but
     networks may have a port. What is none of these names nobody.
     """
-    host = host.strip("[]").rstrip(".").lower()
+    host = _bare(host)
     entries = (entry.lower() for entry in re.split(r"[,\s]+", exceptions) if entry)
     return any(_names(entry, host, port) for entry in entries)
+
+
+def _bare(host: str) -> str:
+    return host.strip("[]").rstrip(".").lower()
 
 
 def _names(entry: str, host: str, port: int) -> bool:

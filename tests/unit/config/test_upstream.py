@@ -148,6 +148,26 @@ def test_a_variable_that_cannot_be_used_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost.test", False),
+        ("128.0.0.1", False),
+        ("::2", False),
+    ],
+)
+def test_a_server_on_this_machine_is_dialled_directly(name: str, host: str, near: bool) -> None:
+    assert (upstream_from_environment({name: "http://a"}, host, 7000) is None) is near
+
+
 def test_a_server_that_is_exempt_needs_no_proxy_that_works() -> None:
     assert from_environment(http_proxy="ntlm://p", no_proxy="*") is None
 
