@@ -37,6 +37,7 @@ _SENTENCES: Final = {
     "HTTP_REQUEST": "the peer does not speak TLS here",
     "UNSUPPORTED_PROTOCOL": "the peer speaks nothing newer than TLS 1.1",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the peer refuses our TLS versions, 1.2 and 1.3",
+    "TLSV1_ALERT_DECRYPT_ERROR": "the peer finds a signature of ours to be wrong",
     "TLSV1_ALERT_UNKNOWN_CA": "the peer does not trust our certificate",
     "SSLV3_ALERT_BAD_CERTIFICATE": "the peer refuses our certificate",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer says that our certificate has expired",
@@ -45,6 +46,14 @@ _SENTENCES: Final = {
         "the peer demands a certificate: set tls_cert_file and tls_key_file"
     ),
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer refuses the handshake; it may demand a certificate",
+}
+
+# By the codes of x509_vfy.h.
+_REMEDIES: Final = {
+    9: "check the clocks",  # not yet valid
+    10: "it has to be renewed, unless a clock is wrong",  # expired
+    62: "set tls_server_name",  # another host name
+    64: "set tls_server_name",  # another address
 }
 
 
@@ -59,15 +68,10 @@ def explain(error: ssl.SSLError, host: str | None = None) -> str:
         why = error.verify_message
         if host is None:
             return f"TLS: the peer's certificate is refused: {why} (by tls_trusted_ca_file)"
-        is_name = error.verify_code in _NAME_MISMATCHES
-        remedy = "set tls_server_name" if is_name else "check tls_trusted_ca_file"
+        remedy = _REMEDIES.get(error.verify_code, "check tls_trusted_ca_file")
         return f"TLS: the certificate of {host} is refused: {why}; {remedy}"
     reason = error.reason or str(error)
     return f"TLS: {_SENTENCES.get(reason, reason.lower().replace('_', ' '))}"
-
-
-# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of x509_vfy.h.
-_NAME_MISMATCHES: Final = (62, 64)
 
 
 class TlsRecords:
@@ -234,8 +238,6 @@ class TlsHandshake:
 
     def _step(self) -> None:
         """Go on as far as what was received allows."""
-        if self._over:
-            return
         try:
             is_done = self._shake()
             self._flush()
