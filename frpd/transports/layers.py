@@ -36,9 +36,9 @@ class LayeredTransport:
 
     Args:
         loop: the loop.
-        transport: makes the bare connections.
+        transport: makes the bare connections, within a time of its own.
         layers: from the outside in: the first begins on the bare connection.
-        timeout_seconds: for the dialling and all handshakes together.
+        timeout_seconds: until all handshakes are over, the dialling included.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class LayeredTransport:
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
         """See Transport.dial."""
-        climb = _Climb(self._loop, self._layers, on_connected, on_failed)
-        climb.start(self._transport, self._timeout_seconds)
+        climb = _Climb(self._loop, self._layers, self._timeout_seconds, on_connected, on_failed)
+        climb.start(self._transport)
         return climb
 
 
@@ -73,20 +73,22 @@ class _Climb:
         self,
         loop: SelectorLoop,
         layers: Sequence[Layer],
+        timeout_seconds: float,
         on_connected: OnEndpoint,
         on_failed: OnFailed,
     ) -> None:
         self._loop = loop
         self._layers = list(layers)
+        self._timeout_seconds = timeout_seconds
+        self._deadline = loop.now() + timeout_seconds
         self._on_connected = on_connected
         self._on_failed = on_failed
         self._step: Dialing | None = None
         self._timer: Timer | None = None
         self._over = False
 
-    def start(self, transport: Transport, timeout_seconds: float) -> None:
+    def start(self, transport: Transport) -> None:
         """Dial."""
-        self._timer = self._loop.call_later(timeout_seconds, self._timed_out)
         step = transport.dial(self._up, self._failed)
         if self._step is None:  # unless it has answered already
             self._step = step
@@ -97,6 +99,8 @@ class _Climb:
             self._step.cancel()
 
     def _up(self, endpoint: Endpoint) -> None:
+        if self._timer is None:  # before, the transport knows better what it waits for
+            self._timer = self._loop.call_at(self._deadline, self._timed_out, endpoint.describe())
         if self._layers:
             self._step = self._layers.pop(0).begin(endpoint, self._up, self._failed)
         elif self._end():
@@ -106,9 +110,10 @@ class _Climb:
         if self._end():
             self._on_failed(error)
 
-    def _timed_out(self) -> None:
+    def _timed_out(self, peer: str) -> None:
         self.cancel()
-        self._on_failed(TransportError("the handshake with the server took too long"))
+        limit = f"{self._timeout_seconds:g} s"
+        self._on_failed(TransportError(f"no end of the handshake with {peer} within {limit}"))
 
     def _end(self) -> bool:
         was_over, self._over = self._over, True

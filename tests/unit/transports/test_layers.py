@@ -84,8 +84,17 @@ def test_the_time_is_for_all_of_it_together(world: World) -> None:
     world.advance(3)
     up(climb.bare, ScriptedEndpoint(world.loop))
     world.advance(3)
-    assert climb.errors == ["the handshake with the server took too long"]
+    assert climb.errors == ["no end of the handshake with scripted within 5 s"]
     assert climb.proxy.cancelled == 1
+
+
+def test_while_it_dials_the_transport_keeps_the_time_and_gives_the_reason(world: World) -> None:
+    climb = Climb(world)
+    world.advance(5)
+    assert climb.errors == []
+    assert climb.bare.failed is not None
+    climb.bare.failed(TransportError("dial tcp 192.0.2.9:7000: i/o timeout"))
+    assert climb.errors == ["dial tcp 192.0.2.9:7000: i/o timeout"]
 
 
 def test_cancel_stops_the_step_under_way_silently(world: World) -> None:
