@@ -120,7 +120,7 @@ class RequestRules:
         rendered = {
             "_drops": drops,
             "_host": _as_sent(host),
-            "_forwarded": "x-forwarded-for" not in settings and bool(self.visitor_ip),
+            "_forwarded": "x-forwarded-for" not in settings,
             "_forwarded_host": "x-forwarded-host" not in settings,
             "_last": "".join(lines),
         }
@@ -134,7 +134,9 @@ class RequestRules:
             drops = drops.union(head.options - PROTECTED)
         if head.version == (1, 0):
             drops = drops.union(("expect",))  # to be ignored in HTTP/1.0; the service hears 1.1
-        return drops
+        # Behind CGI and WSGI X_Real_IP would be taken for our X-Real-IP.
+        twins = [name for name in head.names if "_" in name and name.replace("_", "-") in drops]
+        return drops.union(twins) if twins else drops
 
     def host_for(self, head: RequestHead) -> str:
         """Return the Host for the service."""
@@ -144,8 +146,8 @@ class RequestRules:
         """Return the lines that stand behind the visitor's own."""
         lines = ""
         if self._forwarded:
-            before = [value for value in head.get_all("x-forwarded-for") if value]
-            lines = f"X-Forwarded-For: {', '.join([*before, self.visitor_ip])}\r\n"
+            hops = [hop for hop in (*head.get_all("x-forwarded-for"), self.visitor_ip) if hop]
+            lines = f"X-Forwarded-For: {', '.join(hops)}\r\n" if hops else ""
         if self._forwarded_host and head.host:
             lines += f"X-Forwarded-Host: {head.host}\r\n"
         return lines + self._last
