@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
-from frpd.config.client import ClientSetup
+from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.load import Loaded, load_client, load_server
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
@@ -23,6 +23,7 @@ def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int
 
     def load(path: str) -> Loaded[ServerConfig]:
         loaded = load_server(path, dialect=dialect, strict=strict)
+        _try_server_files(loaded.value)
         warnings = (*server_warnings(loaded.value), *_weak_token(loaded.value.token))
         return replace(loaded, warnings=(*loaded.warnings, *warnings))
 
@@ -34,6 +35,7 @@ def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int
 
     def load(path: str) -> Loaded[ClientSetup]:
         loaded = load_client(path, dialect=dialect, strict=strict)
+        _try_client_files(loaded.value.common)
         return replace(
             loaded,
             warnings=(
@@ -52,6 +54,26 @@ def print_refusals(loaded: Loaded[Config]) -> bool:
     for refusal in loaded.refusals:
         print(refusal, flush=True)
     return bool(loaded.refusals)
+
+
+def _try_server_files(config: ServerConfig) -> None:
+    """Load the certificates as a start would; raises ConfigError."""
+    files = config.tls_cert_file, config.tls_key_file, config.tls_trusted_ca_file
+    if any(files):
+        # Importing ssl takes longer than all else here, so only who uses TLS pays.
+        from frpd.net.certificates import server_context  # noqa: PLC0415
+
+        server_context(*files)
+
+
+def _try_client_files(common: ClientConfig) -> None:
+    """Load the certificates as a start would; raises ConfigError."""
+    files = common.tls_cert_file, common.tls_key_file, common.tls_trusted_ca_file
+    if any(files) and (common.tls_enable or common.protocol == "wss"):
+        # As above.
+        from frpd.net.certificates import client_context  # noqa: PLC0415
+
+        client_context(*files)
 
 
 def _weak_token(token: Secret) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from frpd.cli.verify import print_refusals, verify_client, verify_server
 from frpd.config.load import Loaded
+from tests.helpers.authority import Authority
 
 Verify = Callable[..., int]
 BOTH = pytest.mark.parametrize(
@@ -121,3 +122,46 @@ def test_a_token_that_can_be_guessed_is_a_warning_and_an_error_when_strict(
     assert check(verify, file, strict=True) == 1
     file.write_text(f"[common]\ntoken = {'x' * 16}\n")
     assert check(verify, file, strict=True) == 0
+
+
+CLIENT, SERVER = (verify_client, "tls_enable = true\n"), (verify_server, "")
+
+
+@pytest.mark.parametrize(("verify", "more"), [SERVER, CLIENT])
+@pytest.mark.parametrize("key", ["tls_cert_file", "tls_key_file", "tls_trusted_ca_file"])
+def test_certificates_are_looked_at_as_at_the_start(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, verify: Verify, more: str, key: str
+) -> None:
+    authority = Authority(tmp_path)
+    pair, other = authority.issue("frps.example"), authority.issue("frps.example")
+    good = {
+        "tls_cert_file": pair.cert,
+        "tls_key_file": pair.key,
+        "tls_trusted_ca_file": authority.ca_file,
+    }
+    file = tmp_path / "a.ini"
+
+    def write(**files: str) -> None:
+        lines = (f"{name} = {path}\n" for name, path in (good | files).items())
+        file.write_text(f"[common]\n{more}{''.join(lines)}")
+
+    write()
+    assert check(verify, file) == 0
+    write(**{key: "/nowhere/x.pem"})
+    assert check(verify, file) == 1
+    out = capsys.readouterr().out
+    assert f"{key}: cannot read /nowhere/x.pem: no such file or directory\n" in out
+    write(tls_key_file=other.key)
+    assert check(verify, file) == 1
+    assert f"{other.key} is not the key of {pair.cert}" in capsys.readouterr().out
+
+
+def test_certificates_that_are_not_used_are_not_looked_at(
+    capsys: pytest.CaptureFixture[str], file: Path
+) -> None:
+    file.write_text("[common]\ntls_trusted_ca_file = /nowhere/x.pem\n")
+    assert check(verify_client, file) == 0
+    assert "syntax is ok" in capsys.readouterr().out
+    file.write_text("[common]\nprotocol = wss\ntls_trusted_ca_file = /nowhere/x.pem\n")
+    assert check(verify_client, file) == 1
+    assert "cannot read /nowhere/x.pem" in capsys.readouterr().out
