@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from frpd.client.visitors import VISITORS
 from frpd.config.client import ClientSetup
 from frpd.config.server import ServerConfig
 from frpd.transports import TRANSPORTS
@@ -32,7 +33,9 @@ def client_warnings(setup: ClientSetup) -> Iterator[str]:
     if setup.common.admin_port:
         yield "[common] admin_port has no effect: there is no admin API yet"
     for visitor in setup.visitors:
-        yield f"[{visitor.section}] is not started: visitors cannot be served yet"
+        if visitor.visitor_type not in VISITORS:
+            kind = f"{visitor.visitor_type} visitors"
+            yield f"[{visitor.section}] is not started: {kind} cannot be served yet"
 
 
 def client_refusals(setup: ClientSetup) -> Iterator[str]:

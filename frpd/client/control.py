@@ -28,7 +28,7 @@ from frpd.proto.seal import StreamSeal
 from frpd.proto.seal_keys import NONCE_BYTES, stream_context, work_context
 from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
-from frpd.transports.base import ServerLink
+from frpd.transports.base import OnEndpoint, OnFailed, ServerLink
 from frpd.transports.first_record import FirstRecord
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux_stream import MuxStream
@@ -79,11 +79,12 @@ class ControlSession:
         on_lost: Callable[[str], None],
     ) -> None:
         self.run_id = run_id
+        self.features = features
+        self.seal = seal
         self.log = log
         self._loop = loop
         self._link = link
         self._stream = stream
-        self._seal = seal
         self._entropy = entropy
         self._auth = auth
         self._table = table
@@ -110,6 +111,10 @@ class ControlSession:
         self._arm_ping()
         self._arm_pong()
         self._arm_retry()
+
+    def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        """Open a stream for a visitor of ours; exactly one of the two is called, until close()."""
+        self._link.open_stream(on_open, on_failed)
 
     def withdraw(self) -> None:
         """Have the server take no more visitors; those connected stay."""
@@ -143,8 +148,8 @@ class ControlSession:
         self._table.session_lost()
         self._stream.close()
         self._link.close()
-        if self._seal is not None:
-            self._seal.erase()
+        if self.seal is not None:
+            self.seal.erase()
 
     def lost(self, reason: str) -> None:
         """The session is over: close everything and tell the owner."""
@@ -241,11 +246,11 @@ class ControlSession:
         if self._closed:
             endpoint.abort()
             return
-        if self._seal is None:
+        if self.seal is None:
             hello = NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now()))
             seal = None
         else:
-            hello, seal = self._sealed_hello(self._seal, endpoint)
+            hello, seal = self._sealed_hello(self.seal, endpoint)
         work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
         work.send(hello)
         self._idle.add(work)
@@ -267,8 +272,8 @@ class ControlSession:
             endpoint.abort()
             return
         seal = None
-        if self._seal is not None and isinstance(endpoint, MuxStream):
-            seal = self._seal.work(stream_context(endpoint.stream_id))
+        if self.seal is not None and isinstance(endpoint, MuxStream):
+            seal = self.seal.work(stream_context(endpoint.stream_id))
         work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
         work.expect(START_SECONDS)
         self._idle.add(work)

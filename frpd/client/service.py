@@ -13,10 +13,14 @@ from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.general import ProxyContext, ServesWork
 from frpd.client.proxy_table import ProxyTable
+from frpd.client.visitors import VISITORS
+from frpd.client.visitors.base import Visitor, VisitorContext
+from frpd.client.visitors.table import VisitorTable
 from frpd.client.way import way_to_server
 from frpd.clock import unix_now
 from frpd.config.client import ClientSetup
 from frpd.config.proxies import ProxyConfig
+from frpd.config.visitors import VisitorConfig
 from frpd.entropy import Entropy
 from frpd.errors import TransportError
 from frpd.log import get_logger
@@ -104,6 +108,7 @@ class Service:
         self._closed = False
         self.relays: set[Running] = set()
         self.table = ProxyTable(setup.proxies, self._make_servers(setup, connector), _log)
+        self.visitors = VisitorTable(setup.visitors, self._visitor_maker(pool))
 
     def start(self) -> None:
         """Connect and log in."""
@@ -112,6 +117,7 @@ class Service:
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors; call ``on_idle`` once no relay runs. Then close()."""
         self._on_idle = on_idle
+        self.visitors.stop()
         if self._control is not None:
             self._control.withdraw()
         self._report_idle()
@@ -124,6 +130,7 @@ class Service:
         if self._retry is not None:
             self._retry.cancel()
         self._drop_attempt()
+        self.visitors.close()
         if self._control is not None:
             self._control.close()
         for entry in self.table.entries.values():
@@ -257,6 +264,8 @@ class Service:
             on_lost=self._session_lost,
         )
         self._control.start()
+        if self._on_idle is None:
+            self.visitors.start(self._control)
 
     def _refused(self, reason: str) -> None:
         self._login = None
@@ -284,6 +293,7 @@ class Service:
 
     def _session_lost(self, reason: str) -> None:
         self._control = None
+        self.visitors.stop()
         if self._closed:
             return
         _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
@@ -308,6 +318,23 @@ class Service:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+    def _visitor_maker(self, pool: WorkerPool) -> Callable[[VisitorConfig], Visitor | None]:
+        def make(config: VisitorConfig) -> Visitor | None:
+            build = VISITORS.get(config.visitor_type)
+            if build is None:
+                return None
+            context = VisitorContext(
+                loop=self._loop,
+                pool=pool,
+                entropy=self._entropy,
+                relays=self,
+                log=_log.prefixed(config.section),
+                pipes=self._pipes,
+            )
+            return build(context, config)
+
+        return make
 
     def _make_servers(self, setup: ClientSetup, connector: Connector) -> dict[str, ServesWork]:
         def context(config: ProxyConfig) -> ProxyContext:

@@ -12,4 +12,5 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] 
     "tcp": GeneralProxy,
     "http": GeneralProxy,
     "https": GeneralProxy,
+    "stcp": GeneralProxy,
 }

@@ -1,0 +1,59 @@
+"""What every visitor type on the client is, and what it may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from frpd.client.proxy_table import Phase
+from frpd.entropy import Entropy
+from frpd.log import PrefixLogger
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.pipes import PipePool
+from frpd.proto.seal_session import SessionSeal
+from frpd.relay.relay import Relays
+from frpd.selector_loop import SelectorLoop
+from frpd.transports.base import OnEndpoint, OnFailed
+from frpd.workers import WorkerPool
+
+
+class Session(Protocol):
+    """A session with the server, as far as visitors need one."""
+
+    run_id: str
+    features: frozenset[str]
+    seal: SessionSeal | None
+
+    def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        """Open one frp stream; exactly one of the two is called, unless the session ends."""
+
+
+class Visitor(Protocol):
+    """One visitor of the configuration."""
+
+    counters: ProxyCounters
+    phase: Phase
+    """NEW and CLOSED without a session, START_ERROR while its port cannot be had."""
+    error: str
+
+    def start(self, session: Session) -> None:
+        """There is a session: take users."""
+
+    def stop(self) -> None:
+        """Take none any more, and send those away who wait; others stay. Idempotent."""
+
+    def close(self) -> None:
+        """Stop for good. Idempotent."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorContext:
+    """What a visitor may use of the client."""
+
+    loop: SelectorLoop
+    pool: WorkerPool
+    entropy: Entropy
+    relays: Relays
+    log: PrefixLogger
+    pipes: PipePool | None = None
+    """For relays that carry bulk; None to copy everything."""

@@ -1,0 +1,187 @@
+"""stcp visitors: a port of this machine that leads to a stcp proxy of another client.
+
+As in frp the port is open while there is a session with the server: without one
+users are refused, and hear so at once.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from frpd.client.proxy_table import Phase
+from frpd.client.visitors.base import Session, VisitorContext
+from frpd.client.visitors.call import Admitted, Key, VisitorCall
+from frpd.config.visitors import VisitorConfig
+from frpd.errors import FrpError, LimitError
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.endpoint import Endpoint
+from frpd.net.listener import Listener, ListenError, bind_tcp
+from frpd.net.port_holder import port_holder
+from frpd.relay.relay import Relay, RelayResult
+from frpd.selector_loop import Timer
+
+RETRY_SECONDS = 10.0
+
+
+class StcpVisitor:
+    """One stcp visitor. Loop thread only.
+
+    Args:
+        context: of the client.
+        config: of this visitor.
+    """
+
+    def __init__(self, context: VisitorContext, config: VisitorConfig) -> None:
+        self.counters = ProxyCounters()
+        self.phase = Phase.NEW
+        self.error = ""
+        self.key = Key(context.pool, config.sk.reveal())
+        self.context = context
+        self.config = config
+        self.waiting: set[UserVisit] = set()
+        self._session: Session | None = None
+        self._listener: Listener | None = None
+        self._retry: Timer | None = None
+
+    def start(self, session: Session) -> None:
+        """See Visitor.start."""
+        self.stop()
+        self._session = session
+        if session.seal is not None and self.config.use_encryption:
+            self.key.stretched()  # before the first user waits for it
+        self._listen()
+
+    def stop(self) -> None:
+        """See Visitor.stop."""
+        if self._session is None:
+            return
+        self._session = None
+        self.phase = Phase.CLOSED
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for visit in list(self.waiting):
+            visit.give_up()
+
+    def close(self) -> None:
+        """See Visitor.close."""
+        self.stop()
+        self.key.close()
+
+    def on_user(self, user: Endpoint) -> None:
+        """A user has connected."""
+        assert self._session is not None
+        UserVisit(self, user).ask(self._session)
+
+    def _listen(self) -> None:
+        """Open the port, or try again later; a negative one asks for none (0.50)."""
+        self._retry = None
+        config = self.config
+        if config.bind_port > 0:
+            try:
+                sock = bind_tcp(config.bind_addr, config.bind_port)
+            except ListenError as error:
+                self._cannot_listen(error)
+                return
+            self._listener = Listener(self.context.loop, sock, self.on_user)
+        self.phase, self.error = Phase.RUNNING, ""
+        self.context.log.info("start visitor success")
+
+    def _cannot_listen(self, error: ListenError) -> None:
+        self._retry = self.context.loop.call_later(RETRY_SECONDS, self._listen)
+        if self.phase is Phase.START_ERROR and self.error == str(error):
+            return  # told before
+        self.phase, self.error = Phase.START_ERROR, str(error)
+        self.context.log.warning("start error: %s; tried again every %g s", error, RETRY_SECONDS)
+        if error.errno == errno.EADDRINUSE:
+            self._name_holder(error.address)
+
+    def _name_holder(self, address: str) -> None:
+        log, port = self.context.log, self.config.bind_port
+
+        def tell(holder: str) -> None:
+            if holder:
+                log.warning("%s is held by %s", address, holder)
+
+        try:
+            self.context.pool.submit(lambda: port_holder(port), tell, lambda _error: None)
+        except LimitError:
+            log.debug("too busy to find out who holds %s", address)
+
+
+class UserVisit:
+    """One user of a visitor: ask the server, then relay.
+
+    Until the server answers nothing is read from the user, so the first bytes
+    wait where they are.
+    """
+
+    __slots__ = ("_begun", "_call", "_relay", "_user", "_visitor")
+
+    def __init__(self, visitor: StcpVisitor, user: Endpoint) -> None:
+        self._visitor = visitor
+        self._user = user
+        self._begun = visitor.context.loop.now()
+        self._call: VisitorCall | None = None
+        self._relay: Relay | None = None
+        visitor.counters.opened()
+        visitor.waiting.add(self)
+
+    def ask(self, session: Session) -> None:
+        """Ask for a stream to the service."""
+        visitor = self._visitor
+        self._call = VisitorCall(
+            visitor.context,
+            visitor.config,
+            visitor.key,
+            session,
+            on_admitted=self._admitted,
+            on_failed=self._refused,
+        )
+        self._call.make()
+
+    def give_up(self) -> None:
+        """Send the user away; only while it is in the visitor's ``waiting``."""
+        if self._call is not None:
+            self._call.cancel()
+        self._send_away()
+
+    def _refused(self, error: FrpError) -> None:
+        self._visitor.context.log.warning("start new visitor connection error: %s", error)
+        self._send_away()
+
+    def _send_away(self) -> None:
+        self._visitor.waiting.discard(self)
+        self._visitor.counters.closed(0, 0)
+        self._user.close()
+
+    def _admitted(self, admitted: Admitted) -> None:
+        visitor = self._visitor
+        visitor.waiting.discard(self)
+        self._relay = Relay(
+            visitor.context.loop,
+            self._user,
+            admitted.endpoint,
+            b_half_closes=admitted.half_closes,
+            pipes=visitor.context.pipes,
+            on_done=self._done,
+        )
+        visitor.context.relays.relay_started(self._relay)
+
+    def _done(self, result: RelayResult) -> None:
+        visitor = self._visitor
+        if self._relay is not None:
+            visitor.context.relays.relay_ended(self._relay)
+        visitor.counters.closed(result.a_to_b, result.b_to_a)
+        visitor.context.log.debug(
+            "user %s %s after %.3f s: %d bytes in, %d bytes out%s",
+            self._user.describe(),
+            result.ending.value,
+            visitor.context.loop.now() - self._begun,
+            result.a_to_b,
+            result.b_to_a,
+            f" ({result.reason})" if result.reason else "",
+        )
