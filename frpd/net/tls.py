@@ -170,7 +170,7 @@ class TlsHandshake:
         server_hostname: for a client, what it asks for by SNI, and what the
             certificate has to be for if the context verifies; never empty.
         prefix: sent ahead of our first byte.
-        closed_hint: for the user, in case the peer just closes.
+        closed_hint: for the user, in case the peer just closes or resets.
         on_ready: called with the endpoint.
         on_failed: called with what went wrong, in words for a log.
     """
@@ -228,10 +228,10 @@ class TlsHandshake:
         try:
             raw = self._inner.read(RECORD_BYTES)
         except ConnectionLost as error:
-            self._fail(f"TLS: {error} during the handshake")
+            self._lose(str(error))
             return
         if raw is Outcome.EOF:
-            self._fail(f"TLS: the peer closed during the handshake{self._closed_hint}")
+            self._lose("the peer closed")
         elif not isinstance(raw, Outcome):
             self._incoming.write(raw)
             self._step()
@@ -242,7 +242,7 @@ class TlsHandshake:
             is_done = self._shake()
             self._flush()
         except ConnectionLost as error:
-            self._fail(f"TLS: {error} during the handshake")
+            self._lose(str(error))
         except ssl.SSLError as error:
             with contextlib.suppress(ConnectionLost):
                 self._flush()  # the peer learns why
@@ -287,6 +287,9 @@ class TlsHandshake:
         self._over = True
         endpoint = FramedEndpoint(self._inner, records, decoded=early, pending=self._pending)
         self._on_ready(endpoint)
+
+    def _lose(self, reason: str) -> None:
+        self._fail(f"TLS: {reason} during the handshake{self._closed_hint}")
 
     def _inner_failed(self) -> None:
         self._fail("TLS: internal error, see the log")

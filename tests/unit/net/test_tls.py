@@ -158,7 +158,7 @@ def test_nothing_happens_before_a_later_turn(loop: SelectorLoop) -> None:
     side = Side(wire.near, ANY_CLIENT, name="frp.test")
     assert not side.is_over
     run(loop)
-    assert side.failed == ["TLS: broken pipe during the handshake"]
+    assert side.failed == ["TLS: broken pipe during the handshake; a hint"]
     assert wire.near.acts == ["close"]
 
 
@@ -366,7 +366,7 @@ def test_a_peer_that_speaks_something_else_is_told_apart(
 def test_a_peer_that_leaves_during_the_handshake_is_told(loop: SelectorLoop) -> None:
     for leave, text in (
         (ScriptedEndpoint.end, "TLS: the peer closed during the handshake; a hint"),
-        (ScriptedEndpoint.reset, "TLS: connection reset by peer during the handshake"),
+        (ScriptedEndpoint.reset, "TLS: connection reset by peer during the handshake; a hint"),
     ):
         inner = ScriptedEndpoint(loop)
         side = Side(inner, ANY_CLIENT, name="frp.test")
