@@ -177,17 +177,6 @@ def client_context(cert_file: str, key_file: str, trusted_ca_file: str) -> ssl.S
     return context
 
 
-def web_contexts(*, now: Callable[[], float]) -> ReloadingContext:
-    """Return what a client of the public web uses: the system's CAs; built on first use."""
-    return ReloadingContext(_web_context, (), now=now)
-
-
-def _web_context() -> ssl.SSLContext:
-    context = _bare_context(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    return context
-
-
 def own_certificate(now: int) -> bytes:
     """Return a new key and a certificate that it has signed itself, as PEM.
 

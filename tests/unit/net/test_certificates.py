@@ -27,7 +27,6 @@ from frpd.net.certificates import (
     client_contexts,
     own_certificate,
     server_contexts,
-    web_contexts,
 )
 from tests.helpers.authority import Authority, Pair
 from tests.helpers.clock import MockClock
@@ -158,11 +157,6 @@ def test_with_a_ca_both_sides_verify(authority: Authority) -> None:
     server = server_contexts(*pair, authority.ca_file, now=MockClock().now).current()
     assert (client.verify_mode, client.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert server.verify_mode == ssl.CERT_REQUIRED
-
-
-def test_the_web_is_verified_against_the_system_s_cas() -> None:
-    context = web_contexts(now=MockClock().now).current()
-    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_nothing_older_than_tls_1_2_is_spoken() -> None:
