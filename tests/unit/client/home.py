@@ -10,6 +10,7 @@ from frpd.client.service import Service
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.proxies import ProxyConfig, TcpProxyConfig
 from frpd.config.secret import Secret
+from frpd.config.visitors import VisitorConfig
 from frpd.net.connector import Connector
 from frpd.net.resolver import Resolver
 from frpd.proto.message.codec import encode_message
@@ -113,6 +114,7 @@ class Home:
         mux: bool = True,
         proxies: Sequence[ProxyConfig] | None = None,
         proxy: dict[str, Any] | None = None,
+        visitors: Sequence[VisitorConfig] = (),
         start: bool = True,
         **keys: Any,
     ) -> None:
@@ -130,7 +132,11 @@ class Home:
             "token": Secret(TOKEN),
             "tcp_mux": mux,
         }
-        setup = ClientSetup(common=ClientConfig(**(settings | keys)), proxies=tuple(proxies))
+        setup = ClientSetup(
+            common=ClientConfig(**(settings | keys)),
+            proxies=tuple(proxies),
+            visitors=tuple(visitors),
+        )
         self.fatal: list[str] = []
         connector = Connector(world.loop, Resolver(world.pool))
         self.empty = world.census()
