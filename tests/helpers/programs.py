@@ -92,6 +92,11 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def without_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which no proxy of this machine comes between two programs."""
+    return {name: value for name, value in environ.items() if not name.lower().endswith("_proxy")}
+
+
 class Program:
     """A running process whose output, stdout and stderr together, is collected line by line."""
 
@@ -112,7 +117,7 @@ class Program:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=env,
+            env=without_proxies(os.environ) if env is None else env,
             cwd=cwd,
             text=True,
             errors="replace",
