@@ -39,6 +39,7 @@ class Door:
         expected: how many connections we have asked for ourselves, from one
             address or (None) from all; the caps are that much wider. A client
             without tcp_mux brings each work connection through this door.
+        awaited: what proves who they are, for the log.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class Door:
         max_pending: int,
         max_pending_per_source: int,
         expected: Callable[[str | None], int] = lambda _source: 0,
+        awaited: str = "login",
     ) -> None:
         self._loop = loop
         self._timeout = timeout_seconds
         self._max = max_pending
         self._max_per_source = max_pending_per_source
         self._expected = expected
+        self._awaited = awaited
         self._pending: OrderedDict[Ticket, None] = OrderedDict()  # oldest first
         self._by_source: dict[str, OrderedDict[Ticket, None]] = {}
         self._timer: Timer | None = None
@@ -122,5 +125,5 @@ class Door:
                 break
             self.refused_late += 1
             self.leave(ticket)
-            ticket.refuse(f"no login within {self._timeout:g} s")
+            ticket.refuse(f"no {self._awaited} within {self._timeout:g} s")
         self._rearm()

@@ -123,6 +123,9 @@ class WorkConnPool:
     def acquire(self, on_work: OnWork, on_failed: OnFailed) -> Waiting:
         """See WorkSource.acquire."""
         waiting = Waiting(self._loop.now() + self._wait_seconds, on_work, on_failed)
+        if self._closed:
+            self._fail(waiting, "the client has gone")
+            return waiting
         if self._ready:
             work = self._ready.popleft()
             work.endpoint.watch(None, None)

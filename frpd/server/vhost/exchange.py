@@ -166,7 +166,9 @@ class Exchange:
 
     def deadline_passed(self) -> None:
         """What was to happen has not."""
-        if self._phase is _Phase.ASKING and self._relay is not None:
+        if self._phase is _Phase.ASKING and self._request.over:
+            self._request_sent()
+        elif self._phase is _Phase.ASKING and self._relay is not None:
             if self._has_moved(self._relay.a_to_b):
                 self._visitor.set_deadline(self._visitor.limits.body_seconds)
                 return
@@ -243,9 +245,11 @@ class Exchange:
         )
 
     def _request_sent(self) -> None:
-        if self._phase is _Phase.ASKING:
-            self._phase = _Phase.WAITING
-            self._visitor.set_deadline(self._visitor.limits.answer_seconds)
+        if self._phase is not _Phase.ASKING:
+            return
+        answered = self._answer is not None and self._answer.head is not None
+        self._phase = _Phase.ANSWERING if answered else _Phase.WAITING
+        self._visitor.set_deadline(math.inf if answered else self._visitor.limits.answer_seconds)
 
     # From the service.
 
@@ -330,7 +334,7 @@ class Exchange:
         if keep:
             self._visitor.next_request(request.behind)
         else:
-            self._visitor.end(linger=not self.head.wants_close or not request.over)
+            self._visitor.end(linger=not (self.head.wants_close or request.hung_up))
 
     def _end_raw(self, result: RelayResult) -> None:
         assert self._answer is not None

@@ -45,6 +45,7 @@ class HttpHost:
             timeout_seconds=self.limits.head_seconds,
             max_pending=config.max_pending_connections,
             max_pending_per_source=config.max_pending_per_source,
+            awaited="head of a request",
         )
         self._router: Router[Site] = Router()
         self._visitors: dict[HttpVisitor, None] = {}

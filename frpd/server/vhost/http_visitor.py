@@ -296,7 +296,7 @@ class HttpVisitor:
     def set_deadline(self, seconds: float) -> None:
         """Say how long what happens now may take."""
         self._deadline = when = self.loop.now() + seconds
-        if when is math.inf:
+        if when == math.inf:
             return
         timer = self._timer
         if timer is not None:

@@ -48,6 +48,7 @@ class HttpsHost:
             timeout_seconds=config.vhost_https_hello_timeout,
             max_pending=config.max_pending_connections,
             max_pending_per_source=config.max_pending_per_source,
+            awaited="server name",
         )
         self._router: Router[TlsSite] = Router()
 

@@ -92,15 +92,15 @@ class MessageEnd:
             ConnectionLost: the connection was lost, or the message is cut short
                 or malformed.
         """
+        data: Buffer | Outcome
         if self._ahead:
             data, self._ahead = self._ahead[:limit], self._ahead[limit:]
+        elif self._framing.over:
+            return self._tell_end()
         else:
-            if self._framing.over:
-                return self._tell_end()
-            body = self._read_body(limit)
-            if isinstance(body, Outcome):
-                return body
-            data = body  # type: ignore[assignment] # as borrowed as it came
+            data = self._read_body(limit)
+            if isinstance(data, Outcome):
+                return data
         self.given += len(data)
         self._look_ahead()
         return data

@@ -30,13 +30,14 @@ class RequestEnd(MessageEnd):
 
     Attributes:
         behind: what came behind the request.
+        hung_up: we have ended our direction.
         left: the visitor has ended its direction: it may be gone.
         lost: the visitor is gone.
         on_over: called once when the reader has seen the end.
         on_left: called once with ``left``.
     """
 
-    __slots__ = ("_held", "behind", "left", "lost", "on_left", "on_over")
+    __slots__ = ("_held", "behind", "hung_up", "left", "lost", "on_left", "on_over")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class RequestEnd(MessageEnd):
     ) -> None:
         super().__init__(loop, inner, framing, ahead)
         self.behind = behind
+        self.hung_up = False
         self.left = False
         self.lost = False
         self.on_over: Callback | None = None
@@ -90,6 +92,7 @@ class RequestEnd(MessageEnd):
     def shutdown_write(self) -> None:
         """The answer is over; before the request is, that ends the connection."""
         if self.raw or not self._framing.over:
+            self.hung_up = True
             self._inner.shutdown_write()
 
     def _read_body(self, limit: int) -> Buffer | Outcome:

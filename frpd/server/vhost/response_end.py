@@ -155,6 +155,9 @@ class ResponseEnd(MessageEnd):
             self._surplus(rest[taken:])
         return rest[:taken]
 
+    def _malformed(self, error: HttpError) -> ConnectionLost:
+        return super()._malformed(HttpError(502, error.reason))
+
     def _connection(self, *, keep: bool) -> str | None:
         if self.raw:
             return None

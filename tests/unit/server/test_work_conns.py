@@ -192,6 +192,13 @@ def test_close_closes_the_stock_and_fails_who_waits(world: World) -> None:
     assert world.loop.timer_count == 0
 
 
+def test_who_comes_after_the_close_fails_at_once(play: Play) -> None:
+    play.pool.close()
+    play.visitor()
+    assert [str(error) for error in play.errors] == ["the client has gone"]
+    assert play.pool.waiting == 0
+
+
 def test_close_closes_what_is_ready(world: World) -> None:
     play = Play(world, pool_count=1)
     work, _ = play.bring()

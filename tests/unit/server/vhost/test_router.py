@@ -173,3 +173,11 @@ def test_it_finds_what_a_search_of_all_routes_finds(
             router.remove(*routes.pop(len(routes) // 2))
     for host, path, user in requests:
         assert router.find(host, path, user) == naive(routes, host, path, user)
+
+
+def test_it_knows_whether_another_user_would_be_served() -> None:
+    router: Router[str] = Router()
+    router.add("*.example.com", "/a", "alice", "hers")
+    assert router.knows_users("b.example.com", "/a/x")
+    assert not router.knows_users("b.example.com", "/b")
+    assert not router.knows_users("example.com", "/a")
