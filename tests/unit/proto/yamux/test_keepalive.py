@@ -22,6 +22,34 @@ def test_there_is_one_ping_on_its_way_at_most() -> None:
     assert keepalive.next_ping(10.0) is None
 
 
+@pytest.mark.parametrize("interval", [1.0, 5.0, 10.0, 30.0])
+def test_an_answer_never_brings_the_deadline_forward(interval: float) -> None:
+    """Whoever has set a timer need not look at it again when input comes."""
+    keepalive, now = Keepalive(interval, 0.0), 0.0
+    for value in range(5):
+        deadline = keepalive.next_deadline(now)
+        assert deadline is not None
+        now = deadline
+        assert keepalive.next_ping(now) == value
+        timer = keepalive.next_deadline(now)
+        assert timer == now + min(interval, 10.0)
+        keepalive.receive_answer(value, now + 0.1)
+        after = keepalive.next_deadline(now + 0.1)
+        assert after is not None
+        assert after >= timer
+
+
+def test_an_answer_that_takes_longer_than_the_interval_delays_the_next_ping() -> None:
+    keepalive = Keepalive(1.0, 0.0)
+    assert keepalive.next_ping(1.0) == 0
+    assert keepalive.next_deadline(0.0) == 2.0
+    assert keepalive.next_ping(2.0) is None
+    assert keepalive.next_deadline(0.0) == 3.0
+    assert keepalive.receive_answer(0, 2.5) == pytest.approx(1.5)
+    assert keepalive.next_deadline(2.5) == 3.0
+    assert keepalive.next_ping(3.0) == 1
+
+
 def test_ten_silent_seconds_after_a_ping_are_a_death() -> None:
     keepalive = Keepalive(30.0, 0.0)
     assert not keepalive.is_overdue(1000.0, 0.0)
