@@ -1,0 +1,1 @@
+"""Datagrams: sockets on the loop, flows by visitor, and the stream that carries them."""

@@ -1,0 +1,37 @@
+"""Traffic: what passed through a udp proxy and what was lost, as plain integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Datagrams by where they went. Their owner changes them, snapshots copy them.
+
+    Attributes:
+        datagrams_in: from visitors towards the service.
+        datagrams_out: from the service towards visitors.
+        bytes_in: of their payload.
+        bytes_out: of their payload.
+        dropped_long: longer than the other end takes.
+        dropped_blocked: the work stream was full or not there.
+        dropped_unknown: answers to nobody who is known.
+        dropped_unsent: the kernel did not take them.
+        refused: times that the service's machine said that nobody takes them.
+    """
+
+    datagrams_in: int = 0
+    datagrams_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    dropped_long: int = 0
+    dropped_blocked: int = 0
+    dropped_unknown: int = 0
+    dropped_unsent: int = 0
+    refused: int = 0
+
+    @property
+    def dropped(self) -> int:
+        """All that was lost here."""
+        return self.dropped_long + self.dropped_blocked + self.dropped_unknown + self.dropped_unsent

@@ -1,0 +1,17 @@
+"""What passed, in numbers."""
+
+from __future__ import annotations
+
+from frpd.udp.traffic import Traffic
+
+
+def test_all_losses_count_as_dropped() -> None:
+    traffic = Traffic(
+        datagrams_in=100,
+        dropped_long=1,
+        dropped_blocked=2,
+        dropped_unknown=4,
+        dropped_unsent=8,
+        refused=16,
+    )
+    assert traffic.dropped == 15
