@@ -14,11 +14,13 @@ from frpd.server.proxies.http import HttpProxy
 from frpd.server.proxies.https import HttpsProxy
 from frpd.server.proxies.stcp import StcpProxy
 from frpd.server.proxies.tcp import TcpProxy
+from frpd.server.proxies.udp import UdpProxy
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "": TcpProxy,
     "tcp": TcpProxy,
     "http": HttpProxy,
     "https": HttpsProxy,
+    "udp": UdpProxy,
     "stcp": StcpProxy,
 }
