@@ -28,7 +28,7 @@ DEFLATE: Final = "deflate"
 UDP_BINARY: Final = "udp-binary"
 """Datagrams travel in a binary header instead of JSON."""
 
-FEATURES: Final = frozenset({HALF_CLOSE})
+FEATURES: Final = frozenset({HALF_CLOSE, UDP_BINARY})
 """What needs no settings and no keys: always offered, always accepted."""
 
 OFF: Final = "off"

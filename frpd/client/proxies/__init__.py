@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from frpd.client.proxies.general import GeneralProxy, ProxyContext, ServesWork
+from frpd.client.proxies.udp import UdpProxy
 from frpd.config.proxies import ProxyConfig
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
     "tcp": GeneralProxy,
+    "udp": UdpProxy,
     "http": GeneralProxy,
     "https": GeneralProxy,
     "stcp": GeneralProxy,

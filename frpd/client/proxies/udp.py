@@ -1,0 +1,268 @@
+"""udp proxies: one work stream, and a local socket for each visitor.
+
+A visitor keeps its socket, and with it the port that the service sees, for as long as
+something is heard of it, also when the work stream or the whole session is another one by
+then.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from frpd.client.proxies.general import ProxyContext
+from frpd.config.proxies import ProxyConfig
+from frpd.errors import TransportError
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.address import SockAddr, join_host_port
+from frpd.net.endpoint import Buffer, Endpoint
+from frpd.net.resolver import Addresses
+from frpd.net.transform import TransformEndpoint
+from frpd.proto import native
+from frpd.proto.ciphers import IV_BYTES
+from frpd.proto.message.types import StartWorkConn
+from frpd.proto.udp_binary import MAX_DATAGRAM_BYTES, BinaryPackets
+from frpd.proto.wrappers import wrapper_stack
+from frpd.selector_loop import Timer
+from frpd.transports.work import WorkStream
+from frpd.udp.datagram_socket import DatagramSocket, connect_udp
+from frpd.udp.flows import Flow, FlowTable
+from frpd.udp.go_packets import GoPackets, wraps_udp
+from frpd.udp.packet_channel import PacketChannel, PacketFormat
+from frpd.udp.traffic import Traffic
+
+DATAGRAMS_PER_FLOW: Final = 32
+"""In one turn, so that no flow starves the others."""
+KEEPALIVE_SECONDS: Final = 30.0
+COMPLAIN_EVERY_SECONDS: Final = 60.0
+RESOLVE_AGAIN_SECONDS: Final = 60.0
+
+
+class LocalFlow(Flow):
+    """One visitor, and our socket towards the service."""
+
+    __slots__ = ("_proxy", "name", "socket")
+
+    def __init__(self, proxy: UdpProxy, name: bytes, sock: socket.socket) -> None:
+        super().__init__()
+        self.name = name
+        self._proxy = proxy
+        self.socket = DatagramSocket(proxy.loop, sock, self._readable)
+        self.socket.read_on(wanted=True)
+
+    def _readable(self) -> None:
+        self._proxy.service_answered(self)
+
+
+class UdpProxy:
+    """Serves udp proxies. Loop thread only.
+
+    Args:
+        context: of the client.
+        config: of this proxy.
+    """
+
+    def __init__(self, context: ProxyContext, config: ProxyConfig) -> None:
+        self.counters = ProxyCounters()
+        self.traffic = Traffic()
+        self.loop = context.loop
+        self._context = context
+        self._config = config
+        self._flows: FlowTable[bytes, LocalFlow] = FlowTable(
+            context.loop,
+            self._forget,
+            idle_seconds=context.udp_session_seconds,
+            limit=context.udp_max_sessions,
+        )
+        self._channel = PacketChannel(context.loop, self.traffic, self._datagrams_came, self._lost)
+        self._packets: type[PacketFormat] = BinaryPackets
+        self._service: tuple[socket.AddressFamily, SockAddr] | None = None
+        self._resolved_at = 0.0
+        self._resolving = False
+        self._awaits_address: tuple[Endpoint, PacketFormat, int] | None = None
+        self._timer: Timer | None = None
+        self._complained_at: float | None = None
+        self._closed = False
+
+    def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
+        """See ServesWork.on_work."""
+        del start
+        features = self._context.features()
+        seal = work.seal
+        if seal is not None and seal.reader.ended == self._config.use_encryption:
+            self._context.log.warning("the server disagrees with us about use_encryption")
+            work.endpoint.abort()
+            return
+        is_binary = native.UDP_BINARY in features
+        self._packets = BinaryPackets if is_binary else GoPackets
+        limit = MAX_DATAGRAM_BYTES if is_binary else self._context.udp_packet_bytes
+        self._drop_waiting()
+        self._channel.close()
+        self._awaits_address = (self._wrap(work, features), self._packets(), limit)
+        if self._service is None:
+            self._resolve()
+        else:
+            self._attach()
+
+    def close(self) -> None:
+        """See ServesWork.close."""
+        self._closed = True
+        self._stop_timer()
+        self._drop_waiting()
+        self._channel.close()
+        self._flows.clear("the proxy was closed")
+
+    def service_answered(self, flow: LocalFlow) -> None:
+        """A local socket can be read."""
+        sock, put = flow.socket, self._channel.put
+        receive, scratch, name = sock.receive, sock.scratch, flow.name
+        datagrams = total = 0
+        long_before = self.traffic.dropped_long
+        for _ in range(DATAGRAMS_PER_FLOW):
+            size = receive()
+            if size is None:
+                break
+            if put(name, scratch[:size]):
+                datagrams += 1
+                total += size
+        if sock.refused:
+            self._refused(sock)
+        if self.traffic.dropped_long != long_before:
+            self._complain("answers longer than the server takes (udp_packet_size) are dropped")
+        if datagrams:
+            self._channel.flush()
+            self._flows.find(name)
+            flow.bytes_out += total
+            self.traffic.datagrams_out += datagrams
+            self.traffic.bytes_out += total
+
+    # The work stream.
+
+    def _wrap(self, work: WorkStream, features: frozenset[str]) -> Endpoint:
+        config, context, seal = self._config, self._context, work.seal
+        if not (features or wraps_udp(context.server_version())):
+            return work.endpoint
+        if not (config.use_encryption or config.use_compression):
+            return work.endpoint
+        codecs = wrapper_stack(
+            key=context.cipher_key if config.use_encryption else None,
+            compress=config.use_compression,
+            iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
+            deflate=native.DEFLATE in features,
+            sealed=seal.payload() if config.use_encryption and seal is not None else None,
+        )
+        return TransformEndpoint(work.endpoint, codecs)
+
+    def _attach(self) -> None:
+        if self._awaits_address is not None:
+            endpoint, packets, limit = self._awaits_address
+            self._awaits_address = None
+            self._channel.attach(endpoint, packets, limit)
+            self._arm()
+
+    def _drop_waiting(self) -> None:
+        if self._awaits_address is not None:
+            self._awaits_address[0].abort()
+            self._awaits_address = None
+
+    def _lost(self, reason: str) -> None:
+        self._stop_timer()
+        self._context.log.info("work connection lost: %s", reason)
+
+    def _arm(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(KEEPALIVE_SECONDS, self._keep_alive)
+
+    def _keep_alive(self) -> None:
+        self._channel.keep_alive()
+        self._arm()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # The service.
+
+    def _resolve(self) -> None:
+        if not self._resolving:
+            self._resolving = True
+            config = self._config
+            self._context.connector.resolver.resolve(
+                config.local_ip, config.local_port, self._resolved, self._unresolved
+            )
+
+    def _resolved(self, addresses: Addresses) -> None:
+        self._resolving = False
+        if not addresses:
+            self._unresolved(TransportError(f"lookup {self._config.local_ip}: no address"))
+        elif not self._closed:
+            # Nothing tells whether the service takes datagrams, so there is no second try.
+            # Services mean IPv4 when they say localhost, and Go's clients try that first too.
+            addresses.sort(key=lambda address: address[0] != socket.AF_INET)
+            self._service = addresses[0]
+            self._resolved_at = self.loop.now()
+            self._attach()
+
+    def _unresolved(self, error: TransportError) -> None:
+        self._resolving = False
+        self._resolved_at = self.loop.now()  # the old one will do for another while
+        self._complain(str(error))
+        self._drop_waiting()
+
+    def _open(self, name: bytes) -> LocalFlow | None:
+        """Make a socket for a visitor; None if there is no way to the service."""
+        if self._service is None:
+            return None
+        if self.loop.now() - self._resolved_at >= RESOLVE_AGAIN_SECONDS:
+            self._resolve()
+        try:
+            sock = connect_udp(*self._service)
+        except OSError as error:
+            where = join_host_port(self._config.local_ip, self._config.local_port)
+            self._complain(f"dial udp {where}: {(error.strerror or str(error)).lower()}")
+            return None
+        flow = LocalFlow(self, name, sock)
+        self._flows.add(name, flow)
+        self.counters.opened()
+        self._context.log.debug("new visitor %s", self._packets.describe_visitor(name))
+        return flow
+
+    def _forget(self, flow: LocalFlow, reason: str) -> None:
+        flow.socket.close()
+        self.counters.closed(flow.bytes_in, flow.bytes_out)
+        self._context.log.debug(
+            "a visitor %s after %.3f s: %d bytes in, %d bytes out",
+            reason,
+            self.loop.now() - flow.opened_at,
+            flow.bytes_in,
+            flow.bytes_out,
+        )
+
+    def _datagrams_came(self, found: dict[bytes, list[Buffer]]) -> None:
+        traffic = self.traffic
+        for name, datagrams in found.items():
+            flow = self._flows.find(name) or self._open(name)
+            if flow is None:
+                traffic.dropped_unsent += len(datagrams)
+                continue
+            sent = flow.socket.send(datagrams)
+            size = sum(map(len, datagrams))
+            flow.bytes_in += size
+            traffic.bytes_in += size
+            traffic.datagrams_in += sent
+            traffic.dropped_unsent += len(datagrams) - sent
+            if flow.socket.refused:
+                self._refused(flow.socket)
+
+    def _refused(self, sock: DatagramSocket) -> None:
+        where = join_host_port(self._config.local_ip, self._config.local_port)
+        self._complain(f"local service refused: {where} takes no datagrams")
+        self.traffic.refused += sock.refused
+        sock.refused = 0
+
+    def _complain(self, text: str) -> None:
+        now = self.loop.now()
+        if self._complained_at is None or now - self._complained_at >= COMPLAIN_EVERY_SECONDS:
+            self._complained_at = now
+            self._context.log.warning("%s", text)
