@@ -136,13 +136,7 @@ class Service:
             admit=self._admit,
         )
         self._visitors = VisitorDesk(
-            loop,
-            pool,
-            config,
-            entropy,
-            clients=self.controls,
-            proxies=self.proxies,
-            told=self.told,
+            loop, pool, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
         )
 
     def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
