@@ -10,10 +10,11 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from frpd.client.proxies.general import ServesWork
+from frpd.client.proxies.base import ServesWork
 from frpd.config.params import NO_PARAMS
 from frpd.config.proxies import ProxyConfig
 from frpd.config.secret import NO_SECRET
+from frpd.errors import ProxyError
 from frpd.log import PrefixLogger
 from frpd.proto.message.types import NewProxy, NewProxyResp
 
@@ -55,21 +56,25 @@ class ProxyTable:
 
     Args:
         configs: what to register.
-        servers: who serves each of them, by wire name; a type that we do not
-            have yet is missing.
+        servers: who serves each of them, by wire name, or why nobody can.
         log: of the client.
     """
 
     def __init__(
         self,
         configs: Sequence[ProxyConfig],
-        servers: Mapping[str, ServesWork],
+        servers: Mapping[str, ServesWork | ProxyError],
         log: PrefixLogger,
     ) -> None:
-        self.entries = {
-            config.name: ProxyEntry(config, servers.get(config.name), log.prefixed(config.section))
-            for config in configs
-        }
+        self.entries: dict[str, ProxyEntry] = {}
+        for config in configs:
+            server = servers[config.name]
+            entry = ProxyEntry(config, None, log.prefixed(config.section))
+            if isinstance(server, ProxyError):
+                entry.error = str(server)
+            else:
+                entry.server = server
+            self.entries[config.name] = entry
 
     def register(self, send: Callable[[NewProxy], None], now: float) -> None:
         """Ask for every proxy; call it with each new session."""
@@ -120,18 +125,11 @@ class ProxyTable:
     def _ask(self, entry: ProxyEntry, send: Callable[[NewProxy], None], now: float) -> None:
         if entry.server is None:
             entry.phase = Phase.START_ERROR
-            entry.error = _why_unserved(entry.config)
             entry.log.error("start error: %s", entry.error)
             return
         entry.phase = Phase.WAIT_START
         entry.retry_at = now + RETRY_UNANSWERED_SECONDS
         send(new_proxy_message(entry.config))
-
-
-def _why_unserved(config: ProxyConfig) -> str:
-    if config.plugin:
-        return f"plugin [{config.plugin}] is not supported yet"
-    return f"proxy type [{config.proxy_type}] is not supported yet"
 
 
 # What the two sides call the same; a type that lacks one leaves the message's default.

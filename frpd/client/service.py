@@ -9,10 +9,10 @@ from collections.abc import Callable
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
 from frpd.client.login import Backoff
-from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer
-from frpd.client.proxies import PROXIES
-from frpd.client.proxies.general import ProxyContext, ServesWork
+from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer, closed_hint
+from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxy_table import ProxyTable
+from frpd.client.servers import make_server
 from frpd.client.visitors import VISITORS
 from frpd.client.visitors.base import Visitor, VisitorContext
 from frpd.client.visitors.table import VisitorTable
@@ -22,7 +22,7 @@ from frpd.config.client import ClientSetup
 from frpd.config.proxies import ProxyConfig
 from frpd.config.visitors import VisitorConfig
 from frpd.entropy import Entropy
-from frpd.errors import TransportError
+from frpd.errors import ProxyError, TransportError
 from frpd.log import get_logger
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
@@ -289,7 +289,7 @@ class Service:
         if self._control is not None:
             self._control.lost(reason)
         else:
-            self._unreachable(TransportError(reason))
+            self._unreachable(TransportError(reason + closed_hint(self._common)))
 
     def _session_lost(self, reason: str) -> None:
         self._control = None
@@ -336,7 +336,9 @@ class Service:
 
         return make
 
-    def _make_servers(self, setup: ClientSetup, connector: Connector) -> dict[str, ServesWork]:
+    def _make_servers(
+        self, setup: ClientSetup, connector: Connector
+    ) -> dict[str, ServesWork | ProxyError]:
         def context(config: ProxyConfig) -> ProxyContext:
             return ProxyContext(
                 loop=self._loop,
@@ -353,8 +355,10 @@ class Service:
                 udp_max_sessions=self._common.udp_max_sessions,
             )
 
-        return {
-            config.name: PROXIES[config.proxy_type](context(config), config)
-            for config in setup.proxies
-            if config.proxy_type in PROXIES and not config.plugin
-        }
+        servers: dict[str, ServesWork | ProxyError] = {}
+        for config in setup.proxies:
+            try:
+                servers[config.name] = make_server(context(config), config)
+            except ProxyError as error:
+                servers[config.name] = error
+        return servers

@@ -1,4 +1,4 @@
-"""Connector: opens TCP connections without ever blocking the loop."""
+"""Connector: opens connections without ever blocking the loop."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr, format_address, join_host_port, literal_family
 from frpd.net.listener import set_keepalive
 from frpd.net.resolver import Addresses, OnFailed, Resolver
 from frpd.net.stream import SocketStream
+from frpd.net.unix_attempt import UnixAttempt
 from frpd.selector_loop import SelectorLoop, Timer, Watch
 
 TCP_ESTABLISHED = 1  # tcpi_state, the first byte of struct tcp_info
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python 3.11 has no name for it
 
 OnStream = Callable[[SocketStream], None]
+
+
+class Dialing(Protocol):
+    """An attempt to connect that is under way."""
+
+    def cancel(self) -> None:
+        """Give up silently. Idempotent."""
 
 
 class Connector:
@@ -56,6 +65,16 @@ class Connector:
         attempt.begin(join_host_port(host, port), timeout_seconds)
         self.resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
         return attempt
+
+    def connect_unix(
+        self, path: str, on_connected: OnStream, on_failed: OnFailed, *, timeout_seconds: float
+    ) -> UnixAttempt:
+        """Connect to a Unix socket; call exactly one of the two, later.
+
+        A path that begins with ``@`` is an abstract name, as in Go. Neither is
+        called after ``cancel()``.
+        """
+        return UnixAttempt(self._loop, path, on_connected, on_failed, timeout_seconds)
 
 
 class Attempt:

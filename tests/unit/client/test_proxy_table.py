@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from frpd.client.proxies.general import ServesWork
+from frpd.client.proxies.base import ServesWork
 from frpd.client.proxy_table import Phase, ProxyTable, new_proxy_message
 from frpd.config.params import Params
 from frpd.config.proxies import (
@@ -17,6 +17,7 @@ from frpd.config.proxies import (
     UdpProxyConfig,
 )
 from frpd.config.secret import Secret
+from frpd.errors import ProxyError
 from frpd.log import get_logger
 from frpd.metrics.counters import ProxyCounters
 from frpd.proto.message.types import NewProxy, NewProxyResp, StartWorkConn
@@ -35,13 +36,17 @@ class Nobody:
         """Nothing to close."""
 
 
+def server_of(config: ProxyConfig) -> ServesWork | ProxyError:
+    if config.proxy_type == "tcp":
+        return Nobody()
+    return ProxyError(f"proxy type [{config.proxy_type}] is not supported yet")
+
+
 class Desk:
     """A table, and what it asked the server for."""
 
     def __init__(self, configs: Sequence[ProxyConfig]) -> None:
-        servers: dict[str, ServesWork] = {
-            config.name: Nobody() for config in configs if config.proxy_type == "tcp"
-        }
+        servers = {config.name: server_of(config) for config in configs}
         self.table = ProxyTable(configs, servers, get_logger("frpd.client"))
         self.sent: list[NewProxy] = []
 

@@ -1,0 +1,17 @@
+"""Client plugins: services that frpc brings along. One file each, one row here.
+
+A row makes the server of one proxy, or raises ProxyError: why it cannot be served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from frpd.client.plugins.unix_domain_socket import unix_domain_socket
+from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.config.proxies import ProxyConfig
+
+PLUGINS: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
+    "unix_domain_socket": unix_domain_socket,
+}

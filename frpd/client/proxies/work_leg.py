@@ -1,0 +1,43 @@
+"""The server's side of a visit: a work connection as the plain bytes of a visitor."""
+
+from __future__ import annotations
+
+from frpd.client.proxies.base import ProxyContext
+from frpd.config.proxies import ProxyConfig
+from frpd.net.endpoint import Endpoint
+from frpd.net.transform import TransformEndpoint
+from frpd.proto import native
+from frpd.proto.ciphers import IV_BYTES
+from frpd.proto.wrappers import wrapper_stack
+from frpd.transports.work import WorkStream
+
+
+def open_work(context: ProxyContext, config: ProxyConfig, work: WorkStream) -> Endpoint | None:
+    """Return what carries the visitor's own bytes: deciphered and decompressed as configured.
+
+    None if the server disagrees about that; the work connection is over then, and it
+    was logged. Nothing is read from it before somebody watches the endpoint.
+    """
+    endpoint, seal = work.endpoint, work.seal
+    if seal is not None and seal.reader.ended == config.use_encryption:
+        context.log.warning("the server disagrees with us about use_encryption")
+        endpoint.abort()
+        return None
+    if not (config.use_encryption or config.use_compression):
+        return endpoint
+    codecs = wrapper_stack(
+        key=context.cipher_key if config.use_encryption else None,
+        compress=config.use_compression,
+        iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
+        deflate=native.DEFLATE in context.features(),
+        sealed=seal.payload() if config.use_encryption and seal is not None else None,
+    )
+    return TransformEndpoint(endpoint, codecs)
+
+
+def refuse_work(context: ProxyContext, work: Endpoint) -> None:
+    """End a work connection that nothing was said on, so that its visitor hears it at once."""
+    if native.HALF_CLOSE in context.features():
+        work.abort()  # an end alone would leave the visitor half open
+    else:
+        work.close()

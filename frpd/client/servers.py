@@ -1,0 +1,32 @@
+"""Who serves a proxy of this client: its type, or the plugin that it names."""
+
+from __future__ import annotations
+
+from frpd.client.plugins import PLUGINS
+from frpd.client.proxies import PROXIES
+from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.config.fields import PLUGINS as KNOWN_PLUGINS
+from frpd.config.proxies import ProxyConfig
+from frpd.errors import ProxyError
+
+DATAGRAM_TYPES = ("udp", "sudp")
+
+
+def make_server(context: ProxyContext, config: ProxyConfig) -> ServesWork:
+    """Return who takes the work connections of a proxy.
+
+    Raises:
+        ProxyError: nobody can; the text is for status and log.
+    """
+    kind, plugin = config.proxy_type, config.plugin
+    if kind not in PROXIES:
+        raise ProxyError(f"proxy type [{kind}] is not supported yet")
+    if not plugin:
+        return PROXIES[kind](context, config)
+    if plugin not in KNOWN_PLUGINS:
+        raise ProxyError(f"plugin [{plugin}] is not registered")
+    if kind in DATAGRAM_TYPES:
+        raise ProxyError(f"plugin [{plugin}] cannot serve a proxy of type [{kind}]")
+    if plugin not in PLUGINS:
+        raise ProxyError(f"plugin [{plugin}] is not supported yet")
+    return PLUGINS[plugin](context, config)
