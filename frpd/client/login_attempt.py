@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from frpd.config.client import ClientConfig
 from frpd.entropy import Entropy
-from frpd.errors import FrpError, RemoteProtocolError, TransportError
+from frpd.errors import ConnectionLost, FrpError, RemoteProtocolError, TransportError
 from frpd.net.endpoint import Endpoint
 from frpd.proto import deflate, native
 from frpd.proto.ciphers import IV_BYTES
@@ -46,7 +46,14 @@ NOT_SEALED = (
     " server that has the same token and is not set to native = off"
 )
 NO_KEY_SENT = " (with native = require no key is sent that an end without seal could check)"
+NO_ANSWER = "the server closed the connection without an answer"
+TLS_ONLY = "; if it takes TLS only, set tls_enable = true"
 NO_SEAL = "native = require needs a token: it is what seals the session"
+
+
+def closed_hint(config: ClientConfig) -> str:
+    """Return what may be wrong if the server closes where a login should be answered."""
+    return "" if config.tls_enable or config.protocol == "wss" else TLS_ONLY
 
 
 class Offer:
@@ -60,6 +67,7 @@ class Offer:
 
     def __init__(self, config: ClientConfig, psk: bytes | None, entropy: Entropy) -> None:
         self.is_required = config.native == native.REQUIRE
+        self.closed_hint = closed_hint(config)
         self._psk = psk
         self._entropy = entropy
         self.features = native.willing(
@@ -198,7 +206,8 @@ class LoginAttempt:
         entry.stream.seal(control, proved)
 
     def _on_end(self, error: FrpError | None) -> None:
-        self._fail(str(error or "the server closed the connection without an answer"))
+        is_closed = error is None or isinstance(error, ConnectionLost)
+        self._fail(f"{error or NO_ANSWER}{self._offer.closed_hint if is_closed else ''}")
 
     def _timed_out(self) -> None:
         self._fail(f"no answer to login within {ANSWER_SECONDS:g} s")

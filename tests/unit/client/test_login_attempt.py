@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from frpd.client.login_attempt import closed_hint
+from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.codec import encode_message
@@ -166,3 +170,23 @@ def test_the_login_waits_for_the_stretched_token_and_is_given_up_with_its_connec
     secret._done(PSK)
     world.settle()
     assert home.service._login is None
+
+
+@both_kinds
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_server_that_closes_without_an_answer_may_want_tls(
+    world: World, mux: bool, clean: bool
+) -> None:
+    home = Home(world, mux=mux)
+    session = home.session()
+    if clean:
+        session.wire.close()
+    else:
+        session.wire.reset()
+    world.until(lambda: home.fatal)
+    assert home.fatal[0].endswith("; if it takes TLS only, set tls_enable = true")
+
+
+@pytest.mark.parametrize("settings", [{"tls_enable": True}, {"protocol": "wss"}])
+def test_who_uses_tls_already_is_not_told_to(settings: dict[str, Any]) -> None:
+    assert closed_hint(ClientConfig(**settings)) == ""
