@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tests.helpers.programs import Program, Settings
+    from tests.helpers.programs import Settings
 
 MEBIBYTE = 1 << 20
 SK = "e2e sk"
@@ -51,8 +51,6 @@ class Trio:
         proxy: more settings for each proxy.
         visitor: more settings for each visitor; there is one for each proxy.
         common: more settings for [common] of all three.
-        owner: more settings for [common] of who has the services.
-        guest: more settings for [common] of who visits.
     """
 
     def __init__(
@@ -64,8 +62,6 @@ class Trio:
         proxy: Mapping[str, Settings] | None = None,
         visitor: Mapping[str, Settings] | None = None,
         common: Settings | None = None,
-        owner: Settings | None = None,
-        guest: Settings | None = None,
     ) -> None:
         proxy, visitor = proxy or {}, visitor or {}
         self.stage = stage
@@ -76,14 +72,14 @@ class Trio:
         to_server = {"server_addr": "127.0.0.1", "server_port": self.bind_port, **both}
         self.frps = stage.frps(self.server)
         self.owner = stage.frpc(
-            {**to_server, **(owner or {})},
+            to_server,
             {
                 name: {**secret(), "local_port": port, **proxy.get(name, {})}
                 for name, port in services.items()
             },
         )
         self.guest = stage.frpc(
-            {**to_server, **(guest or {})},
+            to_server,
             {
                 f"{name}_v": {**visiting(name, port), **visitor.get(name, {})}
                 for name, port in self.ports.items()
@@ -151,8 +147,8 @@ ECHOES = [name for name in ENTRIES if name.endswith("-echo")]
 
 @pytest.fixture(
     scope="module",
-    params=[(mux, native) for mux in (True, False) for native in ("auto", "off")],
-    ids=["mux-sealed", "mux-legacy", "direct-sealed", "direct-legacy"],
+    params=[(True, "auto"), (False, "auto"), (True, "off")],
+    ids=["mux-sealed", "direct-sealed", "mux-legacy"],
 )
 def trio(request: pytest.FixtureRequest, module_stage: Stage, local: Local) -> Iterator[Trio]:
     """Three programs with an entry for each kind."""
@@ -239,25 +235,51 @@ def test_a_proxy_that_is_not_there_is_told(trio: Trio) -> None:
     trio.guest.wait_for(r"\[absent_v\] .*custom listener for \[other\] doesn't exist")
 
 
-def test_allow_users_decides_whose_visitors_come(stage: Stage, echo_port: int) -> None:
+def test_nothing_is_left_of_users_who_were_served_and_refused(trio: Trio) -> None:
+    programs = (trio.frps, trio.guest)
+    served, refused = (trio.ports[name] for name in ("plain-plain-echo", "wrong-plain"))
+    assert echoes(served)
+    before = [program.descriptors() for program in programs]
+    for _ in range(10):
+        assert echoes(served)
+        assert not echoes(refused)
+    for program, count in zip(programs, before, strict=True):
+        program.wait_for_descriptors(count)
+
+
+@pytest.fixture(scope="module")
+def to_server(module_stage: Stage) -> dict[str, object]:
+    """How an frpc reaches an frps that all of the following tests share."""
+    port = free_port()
+    module_stage.frps({"bind_addr": "127.0.0.1", "bind_port": port, "token": TOKEN})
+    return {"server_addr": "127.0.0.1", "server_port": port, "token": TOKEN}
+
+
+def test_allow_users_decides_whose_visitors_come(
+    stage: Stage, to_server: dict[str, object], echo_port: int
+) -> None:
     allowed = {"same": "", "some": "ann, carl", "all": "*", "others": "carl"}
-    trio = Trio(
-        stage,
-        dict.fromkeys(allowed, echo_port),
-        proxy={name: {"allow_users": users} for name, users in allowed.items() if users},
-        visitor={name: {"server_user": "bob"} for name in allowed},
-        owner={"user": "bob"},
-        guest={"user": "ann"},
-    )
-    reached = {name: echoes(port) for name, port in trio.ports.items()}
+    users = {name: {"allow_users": text} if text else {} for name, text in allowed.items()}
+    proxy = {**secret(), "local_port": echo_port}
+    stage.frpc({**to_server, "user": "bob"}, {name: {**proxy, **users[name]} for name in allowed})
+    ports = {name: free_port() for name in allowed}
+    visitors = {
+        f"{name}_v": {**visiting(name, ports[name]), "server_user": "bob"} for name in ports
+    }
+    ann = stage.frpc({**to_server, "user": "ann"}, visitors, wait_for=())
+    for name in visitors:
+        ann.wait_for(listens(name))
+    reached = {name: echoes(port) for name, port in ports.items()}
     assert reached == {"same": False, "some": True, "all": True, "others": False}
-    trio.guest.wait_for(r"visitor connection of \[bob.same\] user \[ann\] not allowed")
+    ann.wait_for(r"visitor connection of \[bob.same\] user \[ann\] not allowed")
 
 
 # Coming and going.
 
 
-@MODES
+@pytest.mark.parametrize(
+    "mux", [True, pytest.param(False, marks=pytest.mark.full)], ids=["mux", "direct"]
+)
 def test_visitors_and_proxies_come_back_after_the_server(
     stage: Stage, echo_port: int, mux: bool
 ) -> None:
@@ -276,18 +298,13 @@ def test_visitors_and_proxies_come_back_after_the_server(
     assert not echoes(port)
 
 
-def test_a_port_that_is_taken_is_named_and_the_others_are_open(
-    stage: Stage, echo_port: int
+def test_one_frpc_has_proxies_and_visitors_and_a_taken_port_harms_only_its_own(
+    stage: Stage, to_server: dict[str, object], echo_port: int
 ) -> None:
     with socket.create_server(("127.0.0.1", free_port())) as holder:
-        taken = holder.getsockname()[1]
-        bind_port, port = free_port(), free_port()
-        common = {"token": TOKEN}
-        stage.frps({"bind_addr": "127.0.0.1", "bind_port": bind_port, **common})
-        to_server = {"server_addr": "127.0.0.1", "server_port": bind_port, **common}
-        # One frpc may have both: proxies, and visitors of these and of others.
+        taken, port = holder.getsockname()[1], free_port()
         frpc = stage.frpc(
-            to_server,
+            {**to_server, "shutdown_drain_seconds": 30},
             {
                 "echo": {**secret(), "local_port": echo_port},
                 "taken_v": visiting("echo", taken),
@@ -302,36 +319,13 @@ def test_a_port_that_is_taken_is_named_and_the_others_are_open(
         frpc.wait_for(rf"127.0.0.1:{taken} is held by .*\(pid {os.getpid()}\)")
         for name in ("free_v", "none_v"):
             frpc.wait_for(listens(name))
-        assert echoes(port)
-
-
-def test_a_user_may_finish_when_the_visiting_end_stops(stage: Stage, echo_port: int) -> None:
-    trio = Trio(stage, {"echo": echo_port}, guest={"shutdown_drain_seconds": 30})
-    port = trio.ports["echo"]
-    with visit(port) as user:
-        assert exchange(user, b"before") == b"before"
-        trio.guest.process.terminate()
-        wait_until(lambda: is_free(port), "the port is free at once")
-        assert exchange(user, b"after" * 10_000) == b"after" * 10_000
-        assert trio.guest.process.poll() is None
-    assert trio.guest.wait() == 0
-
-
-def test_nothing_is_left_of_users_who_were_served_and_refused(stage: Stage, echo_port: int) -> None:
-    trio = Trio(
-        stage,
-        {"echo": echo_port, "wrong": echo_port},
-        mux=False,
-        visitor={"wrong": {"sk": "guess"}},
-    )
-    programs: tuple[Program, ...] = (trio.frps, trio.guest)
-    assert echoes(trio.ports["echo"])
-    before = [program.descriptors() for program in programs]
-    for _ in range(10):
-        assert echoes(trio.ports["echo"])
-        assert not echoes(trio.ports["wrong"])
-    for program, count in zip(programs, before, strict=True):
-        program.wait_for_descriptors(count)
+        with visit(port) as user:
+            assert exchange(user, b"before") == b"before"
+            frpc.process.terminate()
+            wait_until(lambda: is_free(port), "the port is free at once")
+            assert exchange(user, b"after" * 10_000) == b"after" * 10_000
+            assert frpc.process.poll() is None
+        assert frpc.wait() == 0
 
 
 @pytest.mark.full
