@@ -109,5 +109,6 @@ class WorkLine:
         self._gone()
 
     def _gone(self) -> None:
-        if self._on_gone is not None:
-            self._on_gone(self)
+        on_gone, self._on_gone = self._on_gone, None
+        if on_gone is not None:
+            on_gone(self)

@@ -95,6 +95,7 @@ class Web:
         for peer in list(self.world.peers):
             if isinstance(peer, Wire):
                 peer.close()
+        self.house.service._pipes.close()  # spare ones are descriptors too
         self.house.until_empty()
         http = self.house.service._vhosts.http
         assert http is not None

@@ -1,0 +1,25 @@
+"""Bounds of the http hosts come from the configuration, and its defaults are theirs."""
+
+from __future__ import annotations
+
+from frpd.config.server import ServerConfig
+from frpd.server.vhost.settings import HttpLimits, http_limits
+
+
+def test_the_defaults_agree() -> None:
+    assert http_limits(ServerConfig()) == HttpLimits()
+
+
+def test_each_key_has_its_bound() -> None:
+    config = ServerConfig(
+        vhost_http_timeout=1,
+        vhost_http_head_timeout=2.0,
+        vhost_http_body_timeout=3.0,
+        vhost_http_idle_timeout=4.0,
+        vhost_http_max_head_bytes=5000,
+        vhost_http_max_headers=60,
+    )
+    limits = http_limits(config)
+    times = (limits.answer_seconds, limits.head_seconds, limits.body_seconds, limits.idle_seconds)
+    assert times == (1.0, 2.0, 3.0, 4.0)
+    assert (limits.head.head_bytes, limits.head.field_count) == (5000, 60)
