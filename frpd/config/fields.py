@@ -461,32 +461,33 @@ _TLS_PLUGIN_FILES: Rows = (
           sample="/etc/frp/web.key"),
 )
 
+# The names with attr= are those of frp's newer formats, which have no ini key of their own.
+_PLUGIN_LOGIN: Rows = (
+    Field("plugin_http_user", STR, "", SEED, "User name to demand.", sample="guest"),
+    Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", sample="change-me"),
+    Field("plugin_http_password", SECRET, NO_SECRET, OWN, "The same as plugin_http_passwd.",
+          attr="plugin_http_passwd"),
+)
+
 PLUGINS: Final[dict[str, Rows]] = {
-    "http_proxy": (
-        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED,
-              sample="guest"),
-        Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
-              state=PLANNED, sample="change-me"),
-    ),
+    "http_proxy": _PLUGIN_LOGIN,
     "socks5": (
-        Field("plugin_user", STR, "", SEED, "User name to demand.", state=PLANNED,
-              sample="guest"),
-        Field("plugin_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", state=PLANNED,
-              sample="change-me"),
+        Field("plugin_user", STR, "", SEED, "User name to demand.", sample="guest"),
+        Field("plugin_passwd", SECRET, NO_SECRET, SEED, "Password to demand.", sample="change-me"),
+        Field("plugin_username", STR, "", OWN, "The same as plugin_user.", attr="plugin_user"),
+        Field("plugin_password", SECRET, NO_SECRET, OWN, "The same as plugin_passwd.",
+              attr="plugin_passwd"),
     ),
     "static_file": (
         Field("plugin_local_path", STR, "", SEED, "Folder to serve.", state=PLANNED,
               sample="/srv/www"),
         Field("plugin_strip_prefix", STR, "", SEED, "First part of the served paths.",
               state=PLANNED, sample="static"),
-        Field("plugin_http_user", STR, "", SEED, "User name to demand.", state=PLANNED,
-              sample="guest"),
-        Field("plugin_http_passwd", SECRET, NO_SECRET, SEED, "Password to demand.",
-              state=PLANNED, sample="change-me"),
+        *_PLUGIN_LOGIN,
     ),
     "unix_domain_socket": (
-        Field("plugin_unix_path", STR, "", SEED, "Socket to connect to.", state=PLANNED,
-              required=True, sample="/run/app.sock"),
+        Field("plugin_unix_path", STR, "", SEED, "Socket to connect to.", required=True,
+              sample="/run/app.sock"),
     ),
     "https2http": _TLS_PLUGIN_FILES,
     "http2https": _TLS_PLUGIN,

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from frpd.config.fields import PLUGIN_SINCE, PLUGINS
 from frpd.config.kinds import SEED, Kind
+from frpd.config.params import Params
 
 if TYPE_CHECKING:
     from frpd.config.reader import SectionReader
 
 
 def check_plugin(values: dict[str, Any], reader: SectionReader) -> None:
-    """Warn about an unknown plugin, keys that it does not take, and keys that it lacks."""
+    """Warn about an unknown plugin, keys that it does not take, and keys that it lacks.
+
+    Keys with a second name are put under their first one.
+    """
     plugin: str = values["plugin"]
     if not plugin:
         return
@@ -30,6 +34,7 @@ def check_plugin(values: dict[str, Any], reader: SectionReader) -> None:
         message = f"plugin {plugin} is not supported yet (frp has it since {since})"
         reader.warn("plugin", f"{message}; the proxy will not start")
     _check_keys(plugin, values, reader)
+    values["plugin_params"] = _under_first_names(plugin, values["plugin_params"], reader)
 
 
 def _check_keys(plugin: str, values: dict[str, Any], reader: SectionReader) -> None:
@@ -44,3 +49,12 @@ def _check_keys(plugin: str, values: dict[str, Any], reader: SectionReader) -> N
     for row in rows:
         if row.required and not values["plugin_params"].get(row.name):
             reader.warn("plugin", f"plugin {plugin} needs {row.name}; the proxy will not start")
+
+
+def _under_first_names(plugin: str, params: Params, reader: SectionReader) -> Params:
+    firsts = {row.name: row.attribute for row in PLUGINS[plugin] if row.attr}
+    found = {key: value for key, value in params.items() if key not in firsts}
+    for key, first in firsts.items():
+        if key in params and found.setdefault(first, params[key]) != params[key]:
+            reader.warn(key, f"has no effect beside {first}, which says something else")
+    return Params(found)

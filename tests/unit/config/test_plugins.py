@@ -78,3 +78,35 @@ def test_headers_belong_only_to_plugins_that_set_headers() -> None:
 
 def test_a_section_without_a_plugin_is_not_looked_at() -> None:
     assert said("local_port = 1\nplugin_user = u\n") == []
+
+
+def params(text: str) -> dict[str, str]:
+    """Check a section [a]; return what the plugin is given."""
+    opened = Opened(f"[a]\n{text}", "a")
+    values = opened.reader.read(PROXY)
+    check_plugin(values, opened.reader)
+    return dict(values["plugin_params"])
+
+
+@pytest.mark.parametrize("plugin", ["http_proxy", "static_file"])
+def test_the_password_may_have_its_name_of_the_newer_formats(plugin: str) -> None:
+    text = f"plugin = {plugin}\nplugin_http_user = u\nplugin_http_password = p\n"
+    assert params(text) == {"plugin_http_user": "u", "plugin_http_passwd": "p"}
+    assert said(text) == []
+
+
+def test_the_login_of_socks5_may_have_its_names_of_the_newer_formats() -> None:
+    text = "plugin = socks5\nplugin_username = u\nplugin_password = p\n"
+    assert params(text) == {"plugin_user": "u", "plugin_passwd": "p"}
+    assert said(text) == []
+
+
+def test_of_two_names_with_two_values_the_first_counts_and_no_value_is_shown() -> None:
+    text = "plugin = socks5\nplugin_password = hunter2\nplugin_passwd = hunter3\n"
+    assert params(text) == {"plugin_passwd": "hunter3"}
+    assert said(text) == [
+        (
+            "x.ini:3 [a] plugin_password: has no effect beside plugin_passwd,"
+            " which says something else"
+        )
+    ]
