@@ -55,6 +55,7 @@ def _under_first_names(plugin: str, params: Params, reader: SectionReader) -> Pa
     firsts = {row.name: row.attribute for row in PLUGINS[plugin] if row.attr}
     found = {key: value for key, value in params.items() if key not in firsts}
     for key, first in firsts.items():
-        if key in params and found.setdefault(first, params[key]) != params[key]:
+        value = params.get(key)
+        if value and found.setdefault(first, value) != value:
             reader.warn(key, f"has no effect beside {first}, which says something else")
     return Params(found)
