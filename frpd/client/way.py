@@ -74,11 +74,15 @@ def _through(loop: SelectorLoop, proxy: UpstreamProxy, common: ClientConfig) -> 
     )
     if proxy.scheme != "https":
         return (tunnel,)
-    # As above.
-    import ssl  # noqa: PLC0415
+    return (_tls_to(proxy, loop), tunnel)
 
-    from frpd.net.certificates import ReloadingContext  # noqa: PLC0415
-    from frpd.transports.tls import TlsClientLayer  # noqa: PLC0415
+
+def _tls_to(proxy: UpstreamProxy, loop: SelectorLoop) -> Layer:
+    """Return TLS as with any web server: the system's authorities vouch for the proxy."""
+    import ssl  # noqa: PLC0415 # few proxies speak TLS themselves
+
+    from frpd.net.certificates import ReloadingContext  # noqa: PLC0415 # only they need it
+    from frpd.transports.tls import TlsClientLayer  # noqa: PLC0415 # only they need it
 
     contexts = ReloadingContext(ssl.create_default_context, (), now=loop.now)
-    return (TlsClientLayer(contexts, proxy.host, head_byte=False), tunnel)
+    return TlsClientLayer(contexts, proxy.host, head_byte=False)

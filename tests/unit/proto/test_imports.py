@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ALLOWED = {
     "__future__",
     "abc",
+    "base64",
     "binascii",
     "collections",
     "dataclasses",
