@@ -22,6 +22,14 @@ IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python 3.11 has no name for it
 OnStream = Callable[[SocketStream], None]
 
 
+class DialError(TransportError):
+    """Nobody could be reached; ``code`` is the errno, as far as it is known, or 0."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Dialing(Protocol):
     """An attempt to connect that is under way."""
 
@@ -222,7 +230,7 @@ class Attempt:
             raise
 
     def _timed_out(self) -> None:
-        self._last_error = TransportError(f"dial tcp {self._where()}: i/o timeout")
+        self._last_error = self._failure("i/o timeout", errno.ETIMEDOUT)
         if self._addresses:
             self._try_next()
         else:
@@ -236,10 +244,10 @@ class Attempt:
         return format_address(self._peer) if self._peer[0] else self._target
 
     def _error(self, code: int | None) -> TransportError:
-        return self._failure(f"connect: {os.strerror(code or 0).lower()}")
+        return self._failure(f"connect: {os.strerror(code or 0).lower()}", code or 0)
 
-    def _failure(self, why: str) -> TransportError:
-        return TransportError(f"dial tcp {self._where()}: {why}")
+    def _failure(self, why: str, code: int = 0) -> DialError:
+        return DialError(f"dial tcp {self._where()}: {why}", code)
 
     def _callback_failed(self, error: BaseException) -> None:
         self.fail(TransportError(f"dial tcp {self._where()}: internal error: {error}"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from frpd.client.proxies.base import ProxyContext, ServesWork
-from frpd.client.proxies.general import LOCAL_DIAL_SECONDS, Dialing, GeneralProxy
+from frpd.client.proxies.general import LOCAL_DIAL_SECONDS, GeneralProxy
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import ProxyError
-from frpd.net.connector import OnStream
+from frpd.net.connector import Dialing, OnStream
 from frpd.net.resolver import OnFailed
 
 PATH = "plugin_unix_path"

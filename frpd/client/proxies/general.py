@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from frpd.client.proxies.base import ProxyContext, ServesWork
-from frpd.client.proxies.work_leg import open_work, refuse_work
+from frpd.client.proxies.work_leg import join, open_work, refuse_work, source_of
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
 from frpd.metrics.counters import ProxyCounters
@@ -14,12 +14,10 @@ from frpd.net.connector import Dialing, OnStream
 from frpd.net.endpoint import Endpoint
 from frpd.net.resolver import OnFailed
 from frpd.net.stream import SocketStream
-from frpd.proto import native
 from frpd.proto.message.types import StartWorkConn
-from frpd.relay.relay import Relay, RelayResult
 from frpd.transports.work import WorkStream
 
-__all__ = ["Dialing", "GeneralProxy", "LocalVisit", "ProxyContext", "ServesWork"]
+__all__ = ["GeneralProxy", "LocalVisit", "ProxyContext", "ServesWork"]
 
 # The local service is near: who does not answer within this is down.
 LOCAL_DIAL_SECONDS = 10.0
@@ -82,7 +80,6 @@ class LocalVisit:
         "_context",
         "_counters",
         "_dialing",
-        "_relay",
         "_source",
         "_work",
     )
@@ -97,9 +94,8 @@ class LocalVisit:
         self._context = context
         self._counters = counters
         self._work = work
-        self._source = f"{start.src_addr}:{start.src_port}" if start.src_addr else "visitor"
+        self._source = source_of(start)
         self._begun = context.loop.now()
-        self._relay: Relay | None = None
         self._attempt: Dialing | None = None
         self._dialing: set[LocalVisit] = set()
         counters.opened()
@@ -120,32 +116,17 @@ class LocalVisit:
 
     def _connected(self, local: SocketStream) -> None:
         self._dialing.discard(self)
-        self._relay = Relay(
-            self._context.loop,
+        join(
+            self._context,
+            self._counters,
             local,
             self._work,
-            b_half_closes=native.HALF_CLOSE in self._context.features(),
-            pipes=self._context.pipes,
-            on_done=self._done,
+            source=self._source,
+            begun=self._begun,
         )
-        self._context.relays.relay_started(self._relay)
 
     def _refused(self, error: TransportError) -> None:
         self._dialing.discard(self)
         self._context.log.warning("local service refused %s: %s", self._source, error)
         self._counters.closed(0, 0)
         refuse_work(self._context, self._work)
-
-    def _done(self, result: RelayResult) -> None:
-        if self._relay is not None:
-            self._context.relays.relay_ended(self._relay)
-        self._counters.closed(result.b_to_a, result.a_to_b)
-        self._context.log.debug(
-            "%s %s after %.3f s: %d bytes in, %d bytes out%s",
-            self._source,
-            result.ending.value,
-            self._context.loop.now() - self._begun,
-            result.b_to_a,
-            result.a_to_b,
-            f" ({result.reason})" if result.reason else "",
-        )

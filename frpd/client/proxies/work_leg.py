@@ -1,14 +1,18 @@
-"""The server's side of a visit: a work connection as the plain bytes of a visitor."""
+"""The server's side of a visit: a work connection as the plain bytes of a visitor, and its end."""
 
 from __future__ import annotations
 
 from frpd.client.proxies.base import ProxyContext
 from frpd.config.proxies import ProxyConfig
+from frpd.metrics.counters import ProxyCounters
+from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
 from frpd.net.transform import TransformEndpoint
 from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
+from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
+from frpd.relay.relay import Relay, RelayResult
 from frpd.transports.work import WorkStream
 
 
@@ -41,3 +45,52 @@ def refuse_work(context: ProxyContext, work: Endpoint) -> None:
         work.abort()  # an end alone would leave the visitor half open
     else:
         work.close()
+
+
+def source_of(start: StartWorkConn) -> str:
+    """Return a visitor's address for the log, as far as the server tells it."""
+    return join_host_port(start.src_addr, start.src_port) if start.src_addr else "visitor"
+
+
+def join(
+    context: ProxyContext,
+    counters: ProxyCounters,
+    local: Endpoint,
+    work: Endpoint,
+    *,
+    source: str,
+    begun: float,
+) -> None:
+    """Relay between a service and a visitor until both are over; then count and log it.
+
+    Args:
+        context: of the client.
+        counters: of the proxy; they know of this visitor already.
+        local: the service.
+        work: of open_work.
+        source: of source_of.
+        begun: when the visitor came, on the loop's clock.
+    """
+
+    def done(result: RelayResult) -> None:
+        context.relays.relay_ended(relay)
+        counters.closed(result.b_to_a, result.a_to_b)
+        context.log.debug(
+            "%s %s after %.3f s: %d bytes in, %d bytes out%s",
+            source,
+            result.ending.value,
+            context.loop.now() - begun,
+            result.b_to_a,
+            result.a_to_b,
+            f" ({result.reason})" if result.reason else "",
+        )
+
+    relay = Relay(
+        context.loop,
+        local,
+        work,
+        b_half_closes=native.HALF_CLOSE in context.features(),
+        pipes=context.pipes,
+        on_done=done,
+    )
+    context.relays.relay_started(relay)
