@@ -90,7 +90,8 @@ class _Newcomer:
     def _listen(self) -> None:
         try:
             data = self._carrier.read(MAX_PREFIX_BYTES)
-        except ConnectionLost:
+        except ConnectionLost as error:
+            _log.debug("%s: connection lost before login: %s", self._stream.describe(), error)
             self._gone()
             return
         if isinstance(data, Outcome):

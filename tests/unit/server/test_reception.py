@@ -220,3 +220,14 @@ def test_who_leaves_before_saying_anything_leaves_nothing_behind(world: World) -
         wire.close()
         world.until(lambda: not desk.door.pending)
     assert desk.who() == ""
+
+
+def test_a_connection_that_is_lost_is_told_to_who_looks_closely(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    desk = Desk(world, ALL)
+    desk.send(b"GET").reset()
+    world.until(lambda: not desk.door.pending)
+    [record] = [record for record in caplog.records if "connection lost" in record.message]
+    assert record.levelno == logging.DEBUG
