@@ -10,19 +10,17 @@ from __future__ import annotations
 import socket
 from typing import Final
 
-from frpd.client.proxies.general import ProxyContext
+from frpd.client.proxies.base import ProxyContext
+from frpd.client.proxies.work_leg import open_work
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr, join_host_port
 from frpd.net.endpoint import Buffer, Endpoint
 from frpd.net.resolver import Addresses
-from frpd.net.transform import TransformEndpoint
 from frpd.proto import native
-from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.udp_binary import MAX_DATAGRAM_BYTES, BinaryPackets
-from frpd.proto.wrappers import wrapper_stack
 from frpd.selector_loop import Timer
 from frpd.transports.work import WorkStream
 from frpd.udp.datagram_socket import DatagramSocket, connect_udp
@@ -87,18 +85,19 @@ class UdpProxy:
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """See ServesWork.on_work."""
         del start
-        features = self._context.features()
-        seal = work.seal
-        if seal is not None and seal.reader.ended == self._config.use_encryption:
-            self._context.log.warning("the server disagrees with us about use_encryption")
-            work.endpoint.abort()
+        context = self._context
+        features = context.features()
+        endpoint: Endpoint | None = work.endpoint
+        if features or wraps_udp(context.server_version()):
+            endpoint = open_work(context, self._config, work)
+        if endpoint is None:
             return
         is_binary = native.UDP_BINARY in features
         self._packets = BinaryPackets if is_binary else GoPackets
-        limit = MAX_DATAGRAM_BYTES if is_binary else self._context.udp_packet_bytes
+        limit = MAX_DATAGRAM_BYTES if is_binary else context.udp_packet_bytes
         self._drop_waiting()
         self._channel.close()
-        self._awaits_address = (self._wrap(work, features), self._packets(), limit)
+        self._awaits_address = (endpoint, self._packets(), limit)
         if self._service is None:
             self._resolve()
         else:
@@ -137,21 +136,6 @@ class UdpProxy:
             self.traffic.bytes_out += total
 
     # The work stream.
-
-    def _wrap(self, work: WorkStream, features: frozenset[str]) -> Endpoint:
-        config, context, seal = self._config, self._context, work.seal
-        if not (features or wraps_udp(context.server_version())):
-            return work.endpoint
-        if not (config.use_encryption or config.use_compression):
-            return work.endpoint
-        codecs = wrapper_stack(
-            key=context.cipher_key if config.use_encryption else None,
-            compress=config.use_compression,
-            iv=context.entropy.token_bytes(IV_BYTES) if config.use_encryption else b"",
-            deflate=native.DEFLATE in features,
-            sealed=seal.payload() if config.use_encryption and seal is not None else None,
-        )
-        return TransformEndpoint(work.endpoint, codecs)
 
     def _attach(self) -> None:
         if self._awaits_address is not None:
