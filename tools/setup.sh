@@ -16,6 +16,8 @@ test_tools='
     curl:curl
     ip:iproute2
     ps:procps
+    dig:bind9-dnsutils
+    dnsmasq:dnsmasq-base
 '
 venv=$root/.venv
 setup_log=$root/build/setup.log
