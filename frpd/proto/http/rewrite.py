@@ -153,10 +153,15 @@ class RequestRules:
         return lines + self._last
 
 
-def render_request(head: RequestHead, rules: RequestRules) -> bytes:
+def render_request(head: RequestHead, rules: RequestRules, *, close: bool = False) -> bytes:
     """Return ``head`` as it goes to the service.
 
     Host comes first, then the visitor's fields in their order, then ours.
+
+    Args:
+        head: the visitor's request.
+        rules: what is changed.
+        close: tell the service that no other request will follow.
     """
     drops = rules.drops(head)
     kept = [
@@ -166,7 +171,7 @@ def render_request(head: RequestHead, rules: RequestRules) -> bytes:
     ]
     text = (
         f"{head.method} {_target(head)} HTTP/1.1\r\nHost: {rules.host_for(head)}\r\n"
-        f"{''.join(kept)}{_request_hops(head)}{rules.added(head)}\r\n"
+        f"{''.join(kept)}{_request_hops(head, close=close)}{rules.added(head)}\r\n"
     )
     return text.encode("latin-1")
 
@@ -211,15 +216,15 @@ def _target(head: RequestHead) -> str:
     return rest if rest.startswith("/") else f"/{rest}"
 
 
-def _request_hops(head: RequestHead) -> str:
+def _request_hops(head: RequestHead, *, close: bool) -> str:
     """Return the lines about this hop of a request."""
-    lines = options = ""
+    lines, options = "", "close" if close else ""
     if (
         "te" in head.names
         and head.version == (1, 1)
         and "trailers" in map(str.lower, split_list(head.get_all("te")))
     ):
-        lines, options = "TE: trailers\r\n", "TE"
+        lines, options = "TE: trailers\r\n", f"{options}, TE" if options else "TE"
     if head.upgrade:
         lines += f"Upgrade: {head.upgrade}\r\n"
         options = f"{options}, Upgrade" if options else "Upgrade"

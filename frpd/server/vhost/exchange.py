@@ -145,11 +145,20 @@ class Exchange:
     def _is_repeatable(self) -> bool:
         return self.head.method in IDEMPOTENT and not self._body and self.head.body.over
 
+    @property
+    def _closes_at_once(self) -> bool:
+        """Whether the visitor asks for the end, or knows of it; and nothing of it waits."""
+        request = self._request
+        return request.hung_up or (self.head.wants_close and not request.behind)
+
     def begin(self) -> None:
         """Ask the service; the visitor hears of the end, maybe before this returns."""
         visitor = self._visitor
         visitor.running.relay_started(self)
-        self._asked = render_request(self.head, self.site.rules_for(visitor.ip))
+        head = self.head
+        self._asked = render_request(
+            head, self.site.rules_for(visitor.ip), close=head.wants_close and not head.upgrade
+        )
         visitor.set_deadline(math.inf)
         line = visitor.line_to(self.site, math.inf if self._is_repeatable else STALE_SECONDS)
         if line is None:
@@ -264,8 +273,11 @@ class Exchange:
             return
         if isinstance(data, Outcome):
             return
+        stream = self._visitor.stream
+        # What a close follows at once leaves with it, in one segment.
+        write = stream.write_more if answer.over and self._closes_at_once else stream.write
         try:
-            taken = self._visitor.stream.write(data)
+            taken = write(data)
         except ConnectionLost:
             self._visitor_lost()
             return
@@ -323,18 +335,17 @@ class Exchange:
 
     def _complete(self) -> None:
         """The answer is with the visitor."""
-        request, answer, line = self._request, self._answer, self._line
+        request, answer = self._request, self._answer
         assert answer is not None
-        assert line is not None
-        whole = request.over and self.bytes_in == request.given
-        self._leave_line(keep=whole and answer.is_reusable and not self._visitor.is_leaving)
-        keep = self._keeps and whole and not request.left
         assert answer.head is not None
+        whole = request.over and self.bytes_in == request.given
+        keep = self._keeps and whole and not request.left
+        self._leave_line(keep=keep and answer.is_reusable, clean=whole)
         self._over(answer.head.status, "")
         if keep:
             self._visitor.next_request(request.behind)
         else:
-            self._visitor.end(linger=not (self.head.wants_close or request.hung_up))
+            self._visitor.end(linger=not self._closes_at_once)
 
     def _end_raw(self, result: RelayResult) -> None:
         assert self._answer is not None

@@ -149,6 +149,19 @@ def test_http_1_0_offers_neither_expect_nor_trailers() -> None:
     assert kept(fields, "GET / HTTP/1.0") == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("Connection: close", ["Connection: close"]),
+        ("TE: trailers\r\nConnection: close, TE", ["TE: trailers", "Connection: close, TE"]),
+    ],
+)
+def test_the_service_is_told_that_no_request_follows(fields: str, expected: list[str]) -> None:
+    head = parse_request(f"GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n\r\n".encode())
+    lines = render_request(head, PLAIN, close=True).decode().split("\r\n")
+    assert [line for line in lines if line.startswith(("TE", "Connection"))] == expected
+
+
 def test_what_proxies_before_us_say_of_the_visitor() -> None:
     lines = sent(
         "X-Forwarded-For: 10.0.0.1, 10.0.0.2\r\nx-forwarded-for: 10.0.0.3\r\nX-Forwarded-For:\r\n"

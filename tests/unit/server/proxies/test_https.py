@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from frpd.proto.message.types import CloseProxy, StartWorkConn
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 from tests.unit.server.vhost.hellos import client_hello
+from tests.unit.server.vhost.web import reserved_port
 
 __all__ = ["world"]
 
@@ -19,7 +20,7 @@ def test_there_is_none_without_a_port(world: World) -> None:
 
 
 def test_a_name_belongs_to_who_came_first(world: World) -> None:
-    house = House(world, vhost_https_port=free_port())
+    house = House(world, vhost_https_port=reserved_port(world))
     first, second = house.client(), house.client()
     assert first.new_proxy("p", 0, "https", custom_domains=[NAME]).error == ""
     domains = ["b.example.com", NAME]
@@ -31,7 +32,7 @@ def test_a_name_belongs_to_who_came_first(world: World) -> None:
 
 
 def test_work_connections_name_the_visitor_and_where_it_came(world: World) -> None:
-    port = free_port()
+    port = reserved_port(world)
     house = House(world, vhost_https_port=port)
     client = house.client()
     answer = client.new_proxy("p", 0, "https", custom_domains=[NAME])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.world import World
 from tests.unit.server.conftest import world
-from tests.unit.server.vhost.web import GET, OK, Web, passed_on, request
+from tests.unit.server.vhost.web import CLOSE, GET, OK, Web, passed_on, request
 
 __all__ = ["world"]
 
@@ -178,7 +178,7 @@ def test_a_visitor_who_wants_to_close_is_closed_after_the_answer(world: World) -
     web = Web(world)
     visitor = web.visit(request("GET", "/", "Connection: close"))
     work = web.work()
-    web.hears(work, passed_on(GET))
+    web.hears(work, passed_on(GET, CLOSE))
     work.write(OK)
     web.gets(visitor, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
     assert visitor.end == "eof"
@@ -193,7 +193,7 @@ def test_old_visitors_get_chunks_taken_apart(world: World) -> None:
     web = Web(world)
     visitor = web.visit(b"GET / HTTP/1.0\r\nHost: a.example.com\r\n\r\n")
     work = web.work()
-    web.hears(work, passed_on(GET))
+    web.hears(work, passed_on(GET, CLOSE))
     work.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
     work.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel")
     web.gets(visitor, b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nhel")

@@ -10,11 +10,11 @@ from frpd.proto.message.types import StartWorkConn
 from frpd.server.service import Service
 from frpd.server.vhost.hosts import VirtualHosts
 from tests.helpers.peers import Wire
-from tests.helpers.world import FixedEntropy, World, free_port
+from tests.helpers.world import FixedEntropy, World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 from tests.unit.server.vhost.hellos import client_hello
-from tests.unit.server.vhost.web import GET, OK, Web
+from tests.unit.server.vhost.web import GET, OK, Web, reserved_port
 
 __all__ = ["world"]
 
@@ -40,7 +40,7 @@ class Shared:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.port = free_port()
+        self.port = reserved_port(world)
         port = self.port
         self.house = House(world, bind_port=port, vhost_http_port=port, vhost_https_port=port)
 

@@ -9,10 +9,11 @@ import pytest
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.tls_hello import alert
 from tests.helpers.peers import Wire
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 from tests.unit.server.vhost.hellos import client_hello
+from tests.unit.server.vhost.web import reserved_port
 
 __all__ = ["world"]
 
@@ -24,7 +25,7 @@ class Secure:
 
     def __init__(self, world: World, *, mux: bool = True, **keys: Any) -> None:
         self.world = world
-        self.port = free_port()
+        self.port = reserved_port(world)
         self.house = House(world, **({"vhost_https_port": self.port} | keys))
         self.client = self.house.client(mux=mux)
         answer = self.client.new_proxy("p", 0, "https", custom_domains=[NAME, "*.wild.example.com"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from frpd.proto.message.types import StartWorkConn
 from tests.helpers.peers import ScriptedClient, Talker, Wire
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 HOST = "a.example.com"
+CLOSE = b"Connection: close\r\n"
 GET = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -19,12 +21,30 @@ def request(method: str = "GET", path: str = "/", *lines: str, host: str = HOST)
     return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode()
 
 
-def passed_on(head: bytes) -> bytes:
-    """Return a head as the service gets it: with what is told about the visitor."""
+def reserved_port(world: World) -> int:
+    """Return a port that a server may bind, and that no connection gets by chance."""
+    holder = world.stack.enter_context(socket.socket())
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
+def passed_on(head: bytes, hop: bytes = b"") -> bytes:
+    """Return a head as the service gets it: with what is told about the visitor.
+
+    Args:
+        head: as the visitor sends it.
+        hop: lines about the connection to the service.
+    """
     host = head.partition(b"Host: ")[2].partition(b"\r\n")[0]
-    return head[:-2] + (
-        b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: %b\r\n"
-        b"X-Forwarded-Proto: http\r\nX-Real-IP: 127.0.0.1\r\n\r\n" % host
+    return (
+        head[:-2]
+        + hop
+        + (
+            b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: %b\r\n"
+            b"X-Forwarded-Proto: http\r\nX-Real-IP: 127.0.0.1\r\n\r\n" % host
+        )
     )
 
 
@@ -35,7 +55,7 @@ class Web:
         self, world: World, *, mux: bool = True, proxy: dict[str, Any] | None = None, **keys: Any
     ) -> None:
         self.world = world
-        self.port = free_port()
+        self.port = reserved_port(world)
         self.house = House(world, **({"vhost_http_port": self.port} | keys))
         self.client = self.house.client(mux=mux)
         self.add("web", **({"custom_domains": [HOST]} | (proxy or {})))
