@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent
 # Cheap folders first: what is broken there would only be found again, slower, by the later ones.
-FOLDERS = ("unit", "loop", "e2e", "interop")
+FOLDERS = ("unit", "loop", "e2e", "browser", "interop")
 # Seconds on two cores for the whole of each group; "make e2e-full" has none.
-BUDGETS = (("unit", ("unit", "loop"), 120), ("end-to-end", ("e2e", "interop"), 360))
+BUDGETS = (
+    ("unit", ("unit", "loop"), 120),
+    ("end-to-end", ("e2e", "interop"), 360),
+    ("browser", ("browser",), 120),
+)
 
 # A busy machine is slow for reasons that are not the code's, so no deadline per example.
 hypothesis.settings.register_profile("frpd", deadline=None, print_blob=True)

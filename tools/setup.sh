@@ -14,6 +14,7 @@ test_tools='
     microsocks:microsocks
     nc:netcat-openbsd
     curl:curl
+    chromium-headless-shell:chromium-headless-shell
     ip:iproute2
     ps:procps
     dig:bind9-dnsutils
