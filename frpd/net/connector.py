@@ -130,6 +130,11 @@ class Attempt:
         self._share = 0.0
         self._last_error: TransportError | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was reported or cancelled."""
+        return self._done
+
     def begin(self, target: str, timeout_seconds: float) -> None:
         """Start the clock; the look-up counts."""
         self._target = target

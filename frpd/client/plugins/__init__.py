@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from frpd.client.plugins.socks5 import socks5
 from frpd.client.plugins.unix_domain_socket import unix_domain_socket
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.config.proxies import ProxyConfig
 
 PLUGINS: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
+    "socks5": socks5,
     "unix_domain_socket": unix_domain_socket,
 }
