@@ -346,6 +346,7 @@ class Service:
                 connector=connector,
                 relays=self,
                 log=_log.prefixed(config.section),
+                name=config.name,
                 cipher_key=self._cipher_key,
                 pipes=self._pipes,
                 features=lambda: self._features,

@@ -226,11 +226,33 @@ class Relay:
         on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something under way has got.
+
+    Attributes:
+        owner: the name of the proxy, or of the visitor, that it belongs to.
+        source: who came, such as ``192.0.2.7:51022``.
+        begun: when, on the loop's clock.
+        bytes_in: payload towards the service so far.
+        bytes_out: payload from the service so far.
+    """
+
+    owner: str
+    source: str
+    begun: float
+    bytes_in: int
+    bytes_out: int
+
+
 class Running(Protocol):
-    """A relay, or what stands for one: something under way between two endpoints."""
+    """Something under way between two endpoints, on behalf of a proxy or a visitor."""
 
     def abort(self, reason: str) -> None:
         """Reset both sides now. Idempotent."""
+
+    def progress(self) -> Progress:
+        """Return a copy of what is known of it now."""
 
 
 class Relays(Protocol):

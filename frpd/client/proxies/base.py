@@ -43,6 +43,8 @@ class ProxyContext:
     """Of the session with the server, see frpd.proto.native."""
     server_version: Callable[[], str] = str
     """What the server said it is, frp's number such as ``0.21.0``; "" before login."""
+    name: str = ""
+    """Of the proxy, with the user's prefix."""
     udp_packet_bytes: int = 1500
     """The largest datagram that is carried."""
     udp_session_seconds: float = 60.0

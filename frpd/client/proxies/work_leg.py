@@ -12,7 +12,7 @@ from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
-from frpd.relay.relay import Relay, RelayResult
+from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.transports.work import WorkStream
 
 
@@ -72,25 +72,55 @@ def join(
         begun: when the visitor came, on the loop's clock.
     """
 
-    def done(result: RelayResult) -> None:
-        context.relays.relay_ended(relay)
-        counters.closed(result.b_to_a, result.a_to_b)
-        context.log.debug(
+    LastLeg(context, counters, local, work, source, begun)
+
+
+class LastLeg:
+    """A service and a visitor that were joined; see join. Loop thread only."""
+
+    __slots__ = ("_begun", "_context", "_counters", "_relay", "_source")
+
+    def __init__(
+        self,
+        context: ProxyContext,
+        counters: ProxyCounters,
+        local: Endpoint,
+        work: Endpoint,
+        source: str,
+        begun: float,
+    ) -> None:
+        self._context = context
+        self._counters = counters
+        self._source = source
+        self._begun = begun
+        self._relay = Relay(
+            context.loop,
+            local,
+            work,
+            b_half_closes=native.HALF_CLOSE in context.features(),
+            pipes=context.pipes,
+            on_done=self._done,
+        )
+        context.relays.relay_started(self)
+
+    def abort(self, reason: str) -> None:
+        """See Running.abort."""
+        self._relay.abort(reason)
+
+    def progress(self) -> Progress:
+        """See Running.progress."""
+        relay, name = self._relay, self._context.name
+        return Progress(name, self._source, self._begun, relay.b_to_a, relay.a_to_b)
+
+    def _done(self, result: RelayResult) -> None:
+        self._context.relays.relay_ended(self)
+        self._counters.closed(result.b_to_a, result.a_to_b)
+        self._context.log.debug(
             "%s %s after %.3f s: %d bytes in, %d bytes out%s",
-            source,
+            self._source,
             result.ending.value,
-            context.loop.now() - begun,
+            self._context.loop.now() - self._begun,
             result.b_to_a,
             result.a_to_b,
             f" ({result.reason})" if result.reason else "",
         )
-
-    relay = Relay(
-        context.loop,
-        local,
-        work,
-        b_half_closes=native.HALF_CLOSE in context.features(),
-        pipes=context.pipes,
-        on_done=done,
-    )
-    context.relays.relay_started(relay)

@@ -17,7 +17,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.port_holder import port_holder
-from frpd.relay.relay import Relay, RelayResult
+from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.selector_loop import Timer
 
 RETRY_SECONDS = 10.0
@@ -47,7 +47,7 @@ class StcpVisitor:
         """See Visitor.start."""
         self.stop()
         self._session = session
-        if session.seal is not None and self.config.use_encryption:
+        if session.seal is not None:
             self.key.stretched()  # before the first user waits for it
         self._listen()
 
@@ -149,6 +149,17 @@ class UserVisit:
             self._call.cancel()
         self._send_away()
 
+    def abort(self, reason: str) -> None:
+        """See Running.abort."""
+        if self._relay is not None:
+            self._relay.abort(reason)
+
+    def progress(self) -> Progress:
+        """See Running.progress."""
+        relay = self._relay
+        moved = (0, 0) if relay is None else (relay.a_to_b, relay.b_to_a)
+        return Progress(self._visitor.config.name, self._user.describe(), self._begun, *moved)
+
     def _refused(self, error: FrpError) -> None:
         self._visitor.context.log.warning("start new visitor connection error: %s", error)
         self._send_away()
@@ -169,12 +180,11 @@ class UserVisit:
             pipes=visitor.context.pipes,
             on_done=self._done,
         )
-        visitor.context.relays.relay_started(self._relay)
+        visitor.context.relays.relay_started(self)
 
     def _done(self, result: RelayResult) -> None:
         visitor = self._visitor
-        if self._relay is not None:
-            visitor.context.relays.relay_ended(self._relay)
+        visitor.context.relays.relay_ended(self)
         visitor.counters.closed(result.a_to_b, result.b_to_a)
         visitor.context.log.debug(
             "user %s %s after %.3f s: %d bytes in, %d bytes out%s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from frpd.entropy import Entropy
@@ -65,3 +65,5 @@ class ProxyContext:
     """The hosts that proxies share; None where there are none."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
+    counters: ProxyCounters = field(default_factory=ProxyCounters)
+    """Of the proxy; they go on where it left off when it registers again."""

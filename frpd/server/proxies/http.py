@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from frpd.errors import FrpError, ProxyError
-from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
@@ -45,7 +44,7 @@ class HttpProxy:
         if host is None or context.vhosts is None:
             raise ProxyError("type [http] not support when vhost_http_port is not set")
         self.name = request.proxy_name
-        self.counters = ProxyCounters()
+        self.counters = context.counters
         self.log: PrefixLogger = context.log
         self.pipes: PipePool | None = context.pipes
         self.half_closes = native.HALF_CLOSE in context.features

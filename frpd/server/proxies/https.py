@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from frpd.errors import ConnectionLost, ProxyError
-from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy, StartWorkConn
@@ -31,7 +30,7 @@ class HttpsProxy:
         if host is None or context.vhosts is None:
             raise ProxyError("type [https] not support when vhost_https_port is not set")
         self.name = request.proxy_name
-        self.counters = ProxyCounters()
+        self.counters = context.counters
         self._context = context
         self._request = request
         self._host = host

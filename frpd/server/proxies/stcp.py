@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 
 from frpd.auth.token import privilege_key
-from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
@@ -38,7 +37,7 @@ class StcpProxy:
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         self.name = request.proxy_name
-        self.counters = ProxyCounters()
+        self.counters = context.counters
         self.is_open = True
         self.cipher_key = derive_key(request.sk)
         self._context = context

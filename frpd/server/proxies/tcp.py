@@ -6,7 +6,6 @@ import errno
 import socket
 
 from frpd.errors import ConnectionLost, ProxyError
-from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import host_of
 from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.stream import SocketStream
@@ -30,7 +29,7 @@ class TcpProxy:
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         self.name = request.proxy_name
-        self.counters = ProxyCounters()
+        self.counters = context.counters
         self._context = context
         self._request = request
         self._closed = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import socket
 
 from frpd.errors import FrpError, ProxyError
-from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr, format_address, host_of
 from frpd.net.endpoint import Buffer, Endpoint
 from frpd.net.listener import ListenError
@@ -62,7 +61,7 @@ class UdpProxy:
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         self.name = request.proxy_name
-        self.counters = ProxyCounters()
+        self.counters = context.counters
         self.traffic = Traffic()
         self._context = context
         self._packets = BinaryPackets if native.UDP_BINARY in context.features else GoPackets
@@ -103,6 +102,7 @@ class UdpProxy:
             self._call = None
         self._channel.close()
         self._flows.clear("the proxy was closed")
+        self._context.log.info("closed: %s", self.traffic.describe())
         self._context.udp_ports.release(self.port, self._context.loop.now())
 
     def _bind(self, port: int) -> socket.socket:
@@ -189,6 +189,7 @@ class UdpProxy:
         self._channel.flush()
         self.traffic.datagrams_in += datagrams
         self.traffic.bytes_in += total
+        self.counters.bytes_in += total
         if self.traffic.dropped_long != self._said_long:
             self._say_long()
 
@@ -215,6 +216,7 @@ class UdpProxy:
             size = sum(map(len, datagrams))
             visitor.bytes_out += size
             traffic.bytes_out += size
+            self.counters.bytes_out += size
             traffic.datagrams_out += sent
             traffic.dropped_unsent += len(datagrams) - sent
 
@@ -232,7 +234,7 @@ class UdpProxy:
     def _forget(self, visitor: Visitor, reason: str) -> None:
         if self._by_name.get(visitor.name) is visitor:
             del self._by_name[visitor.name]
-        self.counters.closed(visitor.bytes_in, visitor.bytes_out)
+        self.counters.closed(0, 0)  # bytes were counted as they came
         self._context.log.debug(
             "visitor %s %s after %.3f s: %d bytes in, %d bytes out",
             format_address(visitor.address),

@@ -12,7 +12,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
 from frpd.proto.message.types import StartWorkConn
-from frpd.relay.relay import Relay, RelayResult
+from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import call_for_work
 
@@ -30,7 +30,7 @@ class Visit:
         visitor_half_closes: False when the visitor's end means that it is gone altogether.
     """
 
-    __slots__ = ("_begun", "_context", "_counters", "_half_closes", "_relay", "_visitor")
+    __slots__ = ("_begun", "_context", "_counters", "_half_closes", "_name", "_relay", "_visitor")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Visit:
         self._context = context
         self._counters = counters
         self._visitor = visitor
+        self._name = hello.proxy_name
         self._half_closes = visitor_half_closes
         self._begun = context.loop.now()
         self._relay: Relay | None = None
@@ -58,6 +59,17 @@ class Visit:
             use_encryption=use_encryption,
             use_compression=use_compression,
         )
+
+    def abort(self, reason: str) -> None:
+        """See Running.abort."""
+        if self._relay is not None:
+            self._relay.abort(reason)
+
+    def progress(self) -> Progress:
+        """See Running.progress."""
+        relay = self._relay
+        moved = (0, 0) if relay is None else (relay.a_to_b, relay.b_to_a)
+        return Progress(self._name, self._visitor.describe(), self._begun, *moved)
 
     def _no_work(self, error: FrpError) -> None:
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
@@ -75,12 +87,11 @@ class Visit:
             pipes=context.pipes,
             on_done=self._done,
         )
-        context.relays.relay_started(self._relay)
+        context.relays.relay_started(self)
 
     def _done(self, result: RelayResult) -> None:
         context = self._context
-        if self._relay is not None:
-            context.relays.relay_ended(self._relay)
+        context.relays.relay_ended(self)
         self._counters.closed(result.a_to_b, result.b_to_a)
         context.log.info(
             "visitor %s %s after %.3f s: %d bytes in, %d bytes out%s",
