@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
+from frpd.http.pages import load_page
+from frpd.http.site import Site
 from frpd.net.stream import SocketStream
 from frpd.proto.http.head import RequestHead
 from frpd.proto.http.host import canonical_host
@@ -14,10 +16,8 @@ from frpd.selector_loop import SelectorLoop
 from frpd.server.door import Door
 from frpd.server.vhost.http_visitor import HttpVisitor
 from frpd.server.vhost.names import Route
-from frpd.server.vhost.pages import load_page
 from frpd.server.vhost.router import Router
 from frpd.server.vhost.settings import http_limits
-from frpd.server.vhost.site import Site
 
 
 class HttpHost:

@@ -12,6 +12,9 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from frpd.errors import ConnectionLost
+from frpd.http.exchange import Exchange
+from frpd.http.pages import error_response
+from frpd.http.site import Site, WorkLine
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint, Outcome
@@ -21,9 +24,6 @@ from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import Form, RequestHead, head_end, parse_request
 from frpd.relay.relay import LINGER_SECONDS
 from frpd.selector_loop import Timer
-from frpd.server.vhost.exchange import Exchange
-from frpd.server.vhost.pages import error_response
-from frpd.server.vhost.site import Site, WorkLine
 
 if TYPE_CHECKING:
     from frpd.server.door import Ticket

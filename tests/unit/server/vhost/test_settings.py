@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from frpd.config.server import ServerConfig
-from frpd.server.vhost.settings import HttpLimits, http_limits
+from frpd.http.limits import HttpLimits
+from frpd.server.vhost.settings import http_limits
 
 
 def test_the_defaults_agree() -> None:

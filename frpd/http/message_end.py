@@ -21,7 +21,7 @@ from frpd.selector_loop import SelectorLoop
 # Payload of known length that is left has to be worth a pipe.
 SPLICE_LEAST_BYTES: Final = 256 * 1024
 
-_log = get_logger("frpd.server.vhost.message_end")
+_log = get_logger("frpd.http.message_end")
 
 
 class MessageEnd:

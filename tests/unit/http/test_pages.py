@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from frpd.errors import ConfigError
-from frpd.server.vhost.pages import MAX_PAGE_BYTES, error_response, load_page
+from frpd.http.pages import MAX_PAGE_BYTES, error_response, load_page
 
 if TYPE_CHECKING:
     from email.message import Message

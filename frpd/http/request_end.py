@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from frpd.errors import ConnectionLost
+from frpd.http.message_end import MessageEnd
 from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
 from frpd.proto.http.body import Framing, UntilClose
 from frpd.selector_loop import SelectorLoop
-from frpd.server.vhost.message_end import MessageEnd
 
 PEEK_BYTES: Final = 4096
 

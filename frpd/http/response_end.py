@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from frpd.errors import ConnectionLost
+from frpd.http.message_end import MessageEnd
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.pipes import Pipe
 from frpd.proto.http.body import Dechunker, NoBody, UntilClose
@@ -20,7 +21,6 @@ from frpd.proto.http.head import (
 )
 from frpd.proto.http.rewrite import render_response
 from frpd.selector_loop import SelectorLoop
-from frpd.server.vhost.message_end import MessageEnd
 
 MAX_INTERIMS: Final = 32
 """Answers of class 1xx before the one that counts."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from frpd.errors import ConnectionLost, LocalProtocolError
+from frpd.http.message_end import SPLICE_LEAST_BYTES, MessageEnd
+from frpd.http.request_end import RequestEnd
 from frpd.net.endpoint import Outcome
 from frpd.net.pipes import PipePool
 from frpd.proto.http.body import ChunkedBody, FixedBody, Framing, UntilClose
 from frpd.relay.relay import Relay, RelayResult
-from frpd.server.vhost.message_end import SPLICE_LEAST_BYTES, MessageEnd
-from frpd.server.vhost.request_end import RequestEnd
 from tests.helpers.endpoint import ScriptedEndpoint
 from tests.helpers.peers import Wire
 from tests.helpers.world import World

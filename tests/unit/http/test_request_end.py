@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from frpd.http.request_end import RequestEnd
 from frpd.net.endpoint import Outcome
 from frpd.proto.http.body import ChunkedBody, FixedBody, NoBody
-from frpd.server.vhost.request_end import RequestEnd
 from tests.helpers.endpoint import ScriptedEndpoint
 from tests.helpers.world import World
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from frpd.http.site import Site, WorkLine
 from frpd.metrics.counters import ProxyCounters
-from frpd.server.vhost.site import Site, WorkLine
 from tests.helpers.endpoint import ScriptedEndpoint
 
 if TYPE_CHECKING:

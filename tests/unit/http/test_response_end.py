@@ -7,14 +7,14 @@ from contextlib import suppress
 import pytest
 
 from frpd.errors import ConnectionLost
+from frpd.http.response_end import ResponseEnd
 from frpd.net.endpoint import Outcome
 from frpd.proto.http.head import DEFAULT_LIMITS, ResponseHead, parse_request
-from frpd.server.vhost.response_end import ResponseEnd
 from tests.helpers.endpoint import ScriptedEndpoint
 from tests.helpers.peers import Talker
 from tests.helpers.world import World
+from tests.unit.http.test_message_end import pattern
 from tests.unit.server.conftest import world
-from tests.unit.server.vhost.test_message_end import pattern
 from tests.unit.server.vhost.web import GET, OK, Web
 
 __all__ = ["world"]

@@ -17,17 +17,17 @@ import math
 from typing import Final, Protocol
 
 from frpd.errors import ConnectionLost, FrpError
+from frpd.http.limits import HttpLimits
+from frpd.http.request_end import RequestEnd
+from frpd.http.response_end import ResponseEnd
+from frpd.http.site import Call, Site, WorkLine
 from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.http.head import RequestHead, ResponseHead
 from frpd.proto.http.rewrite import render_request
 from frpd.relay.halves import READ_LIMIT
-from frpd.relay.relay import Ending, Relay, RelayResult, Relays
+from frpd.relay.relay import Ending, Progress, Relay, RelayResult, Relays
 from frpd.selector_loop import SelectorLoop
-from frpd.server.vhost.request_end import RequestEnd
-from frpd.server.vhost.response_end import ResponseEnd
-from frpd.server.vhost.settings import HttpLimits
-from frpd.server.vhost.site import Call, Site, WorkLine
 
 # RFC 9110 9.2.2: asking twice does what asking once does.
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -172,6 +172,14 @@ class Exchange:
             self._relay.abort(reason)
         elif self._phase is not _Phase.OVER:
             self._lose(reason)
+
+    def progress(self) -> Progress:
+        """See Running.progress."""
+        relay, source = self._relay, self._visitor.stream.describe()
+        bytes_in, bytes_out = self.bytes_in, self.bytes_out
+        if relay is not None:
+            bytes_in, bytes_out = bytes_in + relay.a_to_b, bytes_out + relay.b_to_a
+        return Progress(self.site.name, source, self._begun, bytes_in, bytes_out)
 
     def deadline_passed(self) -> None:
         """What was to happen has not."""
