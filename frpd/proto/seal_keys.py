@@ -13,8 +13,9 @@ read, lengths are big-endian, hashes are SHA-256. Labels and contexts:
     "ctl c2s", "ctl s2c"    control stream                 ""
     "str c2s", "str s2c"    work and visitor streams       stream_context, work_context
     "pay c2s", "pay s2c"    payload of a visitor's stream  that context || scrypt(sk)
-    "work", "visit"         proofs in NewWorkConn and in   ""
-                            NewVisitorConn
+    "work", "visit"         proofs of connections of       ""
+                            their own
+    "sk"                    proof that a visitor has it    that context || scrypt(sk)
 
 Knows no messages and draws nothing: private keys and nonces come from the
 caller. Sealed records are in frpd.proto.seal.

@@ -45,12 +45,19 @@ class SessionSeal:
             keys.key(f"str {self._send}", context), keys.key(f"str {self._receive}", context)
         )
 
-    def visitor_payload(self, context: bytes, secret: bytes) -> SealedCodec:
-        """Return the codec of a visitor stream's payload, behind its two first records.
+    def visitor_proof(self, context: bytes, secret: bytes) -> bytes:
+        """Return what shows, on this stream and no other, that a visitor has the sk.
 
         Args:
             context: of the stream, as for its first records.
             secret: the proxy's sk, stretched; empty if that is.
+        """
+        return self._keys.key("sk", context + secret)
+
+    def visitor_payload(self, context: bytes, secret: bytes) -> SealedCodec:
+        """Return the codec of a visitor stream's payload, behind its two first records.
+
+        Args: as for visitor_proof.
         """
         keys, context = self._keys, context + secret
         return SealedCodec(

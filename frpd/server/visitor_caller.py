@@ -6,6 +6,7 @@ records of its session. Whether it is let in is the desk's to say.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 
 from frpd.entropy import Entropy
@@ -132,6 +133,13 @@ class Caller:
         self._stop_waiting()
         self._endpoint.abort()
         self._leave()
+
+    def has_proof(self, secret: bytes) -> bool:
+        """Return whether the sealed request shows that its sender has the sk, by scrypt's word."""
+        if self.client is None or self.client.seal is None:
+            return False
+        expected = self.client.seal.visitor_proof(self._context, secret)
+        return hmac.compare_digest(expected, self.request.proof)
 
     def payload(self, cipher_key: bytes, secret: bytes, entropy: Entropy) -> Endpoint:
         """Return what carries plain bytes behind the answer, as the request's flags say.

@@ -26,6 +26,7 @@ from frpd.server.proxies.base import Proxy
 from frpd.server.proxies.stcp import StcpProxy, signs
 from frpd.server.visitor_caller import Caller
 from frpd.transports.mux_stream import MuxStream
+from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
 
 SEALED_ONLY = (
@@ -136,51 +137,62 @@ class VisitorDesk:
             return work_context(request.nonce)
         return None
 
-    # What it asks for.
+    # What it asks for; checks in frp's order.
 
     def _decide(self, caller: Caller) -> None:
+        request = caller.request
         try:
-            proxy = self._find(caller)
+            proxy = self._find(request)
+            if not caller.is_sealed:
+                is_signed = proxy.is_signed(request.sign_key, request.timestamp)
+                self._check(caller, proxy, knows_sk=is_signed)
         except ProxyError as error:
             self._send_away(caller, error)
             return
-        if not (caller.is_sealed and caller.request.use_encryption):
+        if caller.is_sealed:
+            secret = proxy.stretched(self._pool)
+            secret.when_ready(lambda: self._decide_sealed(caller, proxy, secret))
+        else:
             self._let_in(caller, proxy)
+
+    def _decide_sealed(self, caller: Caller, proxy: StcpProxy, stretched: StretchedSecret) -> None:
+        """Go on once the sk is stretched; meanwhile much may have ended."""
+        client, secret = caller.client, stretched.value or b""
+        is_over = client is None or self._clients.get(client.run_id) is not client
+        if is_over or not proxy.is_open:
+            caller.drop()  # and with the session the keys for an answer
             return
-        secret = proxy.stretched(self._pool)
+        try:
+            self._check(caller, proxy, knows_sk=caller.has_proof(secret))
+        except ProxyError as error:
+            is_our_fault = not secret and proxy.has_secret
+            mishap = ProxyError(f"proxy [{proxy.name}] has no keys now")
+            self._send_away(caller, mishap if is_our_fault else error)
+        else:
+            self._let_in(caller, proxy, secret)
 
-        def ready() -> None:
-            if secret.value is None and proxy.has_secret:
-                self._send_away(caller, ProxyError(f"proxy [{proxy.name}] has no keys now"))
-            else:
-                self._let_in(caller, proxy, secret.value or b"")
-
-        secret.when_ready(ready)
-
-    def _find(self, caller: Caller) -> StcpProxy:
-        """Return the proxy that the visitor may enter; checks in frp's order.
+    def _find(self, request: NewVisitorConn) -> StcpProxy:
+        """Return the proxy of this name.
 
         Raises:
-            ProxyError: it may enter none of this name.
+            ProxyError: there is none that takes visitors.
         """
-        request = caller.request
-        name = request.proxy_name
-        proxy = self._proxies.get(name)
+        proxy = self._proxies.get(request.proxy_name)
         if not isinstance(proxy, StcpProxy) or not proxy.is_open:
             signs("", request.sign_key, request.timestamp)  # takes as long as with a proxy
-            raise ProxyError(f"custom listener for [{name}] doesn't exist")
-        if not proxy.is_signed(request.sign_key, request.timestamp):
+            raise ProxyError(f"custom listener for [{request.proxy_name}] doesn't exist")
+        return proxy
+
+    def _check(self, caller: Caller, proxy: StcpProxy, *, knows_sk: bool) -> None:
+        """Raise ProxyError if this visitor may not enter."""
+        name = proxy.name
+        if not knows_sk:
             raise ProxyError(f"visitor connection of [{name}] auth failed")
         if not proxy.admits(caller.user):
             raise ProxyError(f"visitor connection of [{name}] user [{caller.user}] not allowed")
-        return proxy
 
     def _let_in(self, caller: Caller, proxy: StcpProxy, secret: bytes = b"") -> None:
-        connection, client = caller.connection, caller.client
-        is_late = client is not None and self._clients.get(client.run_id) is not client
-        if is_late or not proxy.is_open:  # it ended while the secret was stretched
-            caller.drop()
-            return
+        connection = caller.connection
         features = caller.features
         answer = NewVisitorConnResp(proxy_name=proxy.name)
         answer.half_closes = native.HALF_CLOSE in features and proxy.half_closes

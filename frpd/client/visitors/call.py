@@ -104,7 +104,7 @@ class VisitorCall:
         self._session = session
         self._on_admitted = on_admitted
         self._on_failed = on_failed
-        self._secret: StretchedSecret | None = None  # if the payload is to be sealed
+        self._secret: StretchedSecret | None = None  # of a sealed session
         self._timer: Timer | None = None
         self._stream: MessageStream | FirstRecord | None = None
         self._seal: StreamSeal | None = None
@@ -113,7 +113,7 @@ class VisitorCall:
 
     def make(self) -> None:
         """Open a stream and ask."""
-        if self._session.seal is not None and self._config.use_encryption:
+        if self._session.seal is not None:
             self._secret = self._key.stretched()
             self._secret.when_ready(self._open)
         else:
@@ -141,20 +141,24 @@ class VisitorCall:
         if self._session.seal is None:
             stream = MessageStream(self._context.loop, endpoint, self._on_message, self._on_end)
             self._stream = stream
-            stream.send(self._request())
+            stream.send(self._signed_request())
         else:
             self._ask_sealed(endpoint, self._session.seal)
 
     def _request(self) -> NewVisitorConn:
-        config, now = self._config, unix_now()
+        config = self._config
         return NewVisitorConn(
             run_id=self._session.run_id,
             proxy_name=config.server_name,
-            sign_key=privilege_key(self._key.sk, now),
-            timestamp=now,
             use_encryption=config.use_encryption,
             use_compression=config.use_compression,
         )
+
+    def _signed_request(self) -> NewVisitorConn:
+        request = self._request()
+        request.timestamp = unix_now()
+        request.sign_key = privilege_key(self._key.sk, request.timestamp)
+        return request
 
     def _ask_sealed(self, endpoint: Endpoint, session: SessionSeal) -> None:
         """Name the session in clear; without mux prove it, for nothing else does."""
@@ -165,11 +169,11 @@ class VisitorCall:
             clear.nonce = self._context.entropy.token_bytes(NONCE_BYTES)
             clear.proof = session.prove(clear.run_id, clear.nonce, VISIT)
             self._seal_context = work_context(clear.nonce)
+        request = self._request()
+        request.proof = session.visitor_proof(self._seal_context, self._stretched())
         seal = self._seal = session.work(self._seal_context)
         self._stream = FirstRecord(endpoint, seal, self._on_message, self._on_end)
-        data = encode_message(clear) + seal.writer.write(
-            encode_message(self._request()), final=True
-        )
+        data = encode_message(clear) + seal.writer.write(encode_message(request), final=True)
         try:
             fits = endpoint.write(data) == len(data)  # on a stream of our own it does
         except ConnectionLost:
@@ -207,10 +211,11 @@ class VisitorCall:
         return TransformEndpoint(endpoint, codecs)
 
     def _sealed_payload(self) -> SealedCodec | None:
-        if self._session.seal is None or self._secret is None:
-            return None
-        secret = self._secret.value or b""
-        return self._session.seal.visitor_payload(self._seal_context, secret)
+        seal = self._session.seal
+        return None if seal is None else seal.visitor_payload(self._seal_context, self._stretched())
+
+    def _stretched(self) -> bytes:
+        return (self._secret.value if self._secret is not None else None) or b""
 
     def _on_end(self, error: FrpError | None) -> None:
         if self._stream is not None:

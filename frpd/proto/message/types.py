@@ -212,7 +212,7 @@ class NewVisitorConn(Message):
     use_encryption: bool = False
     use_compression: bool = False
     nonce: bytes = field(default=b"", metadata={"json": "frpd_nonce"})
-    """Ours, as is the proof: as in NewWorkConn."""
+    """Ours, as is the proof: in clear as in NewWorkConn, sealed in the place of ``sign_key``."""
     proof: bytes = field(default=b"", repr=False, metadata={"json": "frpd_proof"})
 
 

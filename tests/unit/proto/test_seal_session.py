@@ -79,6 +79,19 @@ def test_a_proof_of_one_kind_is_none_of_the_other() -> None:
     assert not server.admits("abc", b"n" * 16, work), "a nonce works once, whatever for"
 
 
+def test_a_visitor_s_proof_is_of_one_stream_and_one_sk() -> None:
+    seal, other = session(is_client=True), session(is_client=True, psk=b"q" * 32)
+    context, secret = stream_context(3), b"s" * 32
+    proofs = {
+        seal.visitor_proof(context, secret),
+        seal.visitor_proof(context, b"S" * 32),
+        seal.visitor_proof(context, b""),
+        seal.visitor_proof(stream_context(5), secret),
+        other.visitor_proof(context, secret),
+    }
+    assert len(proofs) == 5
+
+
 def test_a_visitor_s_payload_needs_the_session_and_the_sk() -> None:
     client, server = session(is_client=True), session(is_client=False)
     context = stream_context(3)
@@ -86,6 +99,7 @@ def test_a_visitor_s_payload_needs_the_session_and_the_sk() -> None:
     here = server.visitor_payload(context, b"s" * 32)
     assert here.decode(there.encode(b"up")) == b"up"
     assert there.decode(here.encode(b"down")) == b"down"
+    assert client.visitor_proof(context, b"s" * 32) == server.visitor_proof(context, b"s" * 32)
     others = [
         server.visitor_payload(context, b"S" * 32),
         server.visitor_payload(stream_context(5), b"s" * 32),
@@ -135,14 +149,18 @@ def test_all_bytes_of_a_visitor_s_stream_are_as_documented(
             assert seal.admits(clear.run_id, clear.nonce, clear.proof, VISIT)
     first = seal.work(context).reader
     first.receive_data(wire)
-    message = NewVisitorConn() if reads_requests else NewVisitorConnResp()
-    record = first.next_record()
+    record, secret = first.next_record(), bytes.fromhex(VISITOR["stretched_sk"])
     assert record is not None
+    assert record.hex() == case["hello" if reads_requests else "answer"]
     assert first.ended
     decoder = MessageDecoder()
     decoder.receive_data(record)
-    assert type(decoder.next_message()) is type(message)
-    payload = seal.visitor_payload(context, bytes.fromhex(VISITOR["stretched_sk"]))
+    message = decoder.next_message()
+    if isinstance(message, NewVisitorConn):
+        assert message.proof == seal.visitor_proof(context, secret)
+    else:
+        assert message == NewVisitorConnResp("alice.vault", half_closes=True)
+    payload = seal.visitor_payload(context, secret)
     plain = payload.decode(first.take_rest())
     assert plain.hex() == case["up" if reads_requests else "down"]
     assert payload.ended

@@ -314,8 +314,14 @@ class SealedVisit:
             self.context = work_context(nonce)
         self.seal: StreamSeal = client.seal.work(self.context)
 
+    def request(self, sk: str = SK, **fields: Any) -> NewVisitorConn:
+        """Return what asks for ``vault`` with this sk."""
+        secret = quick_stretch(sk) if sk else b""
+        proof = self.client.seal.visitor_proof(self.context, secret)
+        return NewVisitorConn(proxy_name="vault", proof=proof, **fields)
+
     def send(self, request: Message | None = None, *, final: bool = True) -> SealedVisit:
-        request = visitor_message("vault", SK) if request is None else request
+        request = self.request() if request is None else request
         self.stream.write(
             encode_message(self.clear)
             + self.seal.writer.write(encode_message(request), final=final)
@@ -352,7 +358,8 @@ def test_a_sealed_visitor_is_joined_to_the_service(
 ) -> None:
     house = House(world)
     client, guest = owner(house, mux=mux), Guest(house, mux=mux)
-    visit = guest.visit().send(visitor_message("vault", SK, use_encryption=encrypted))
+    visit = guest.visit()
+    visit.send(visit.request(use_encryption=encrypted))
     answer = visit.answer()
     assert (answer.error, answer.half_closes) == ("", False)  # the owner is a Go client
     work = house.serve(client)
@@ -381,8 +388,8 @@ def test_payload_of_who_has_the_session_and_not_the_sk_ends_the_visit(
     house = House(world)
     client, guest = owner(house, mux=mux), Guest(house, mux=mux)
     # A request that was made with the sk, and a visitor who does not have it.
-    visit = guest.visit().send(visitor_message("vault", SK, use_encryption=True))
-    visit.answer()
+    visit = guest.visit()
+    visit.send(visit.request(use_encryption=True)).answer()
     work = house.serve(client)
     payload = guest.seal.visitor_payload(visit.context, quick_stretch("other"))
     visit.stream.write(payload.encode(b"question"))
@@ -394,9 +401,17 @@ def test_payload_of_who_has_the_session_and_not_the_sk_ends_the_visit(
 def test_the_wrong_sk_is_refused_in_a_sealed_answer(world: World, mux: bool) -> None:
     house = House(world)
     owner(house, mux=mux)
-    visit = Guest(house, mux=mux).visit().send(visitor_message("vault", "other"))
-    assert visit.answer().error == "visitor connection of [vault] auth failed"
-    visit.until_end()
+    guest = Guest(house, mux=mux)
+    guess, signed, elsewhere = guest.visit(), guest.visit(), guest.visit()
+    requests = {
+        guess: guess.request("other"),
+        signed: visitor_message("vault", SK),  # frp's key is no proof here
+        elsewhere: guess.request(),  # made for another stream
+    }
+    for visit, request in requests.items():
+        visit.send(request)
+        assert visit.answer().error == "visitor connection of [vault] auth failed"
+        visit.until_end()
 
 
 def test_two_frpd_ends_half_close_all_the_way(world: World) -> None:
@@ -457,7 +472,7 @@ def test_a_recorded_visit_opens_on_no_other_stream(world: World, mux: bool) -> N
     owner(house, mux=mux)
     guest = Guest(house, mux=mux)
     old, new = guest.visit(), guest.visit()
-    record = old.seal.writer.write(encode_message(visitor_message("vault", SK)), final=True)
+    record = old.seal.writer.write(encode_message(old.request()), final=True)
     new.stream.write(encode_message(new.clear) + record)
     new.until_end()
     assert house.service.proxies["vault"].counters.connections_total == 0
@@ -510,7 +525,7 @@ def test_what_ends_while_the_sk_is_stretched_is_dropped(world: World, mux: bool)
         value, secret.value, proxy.is_open = secret.value, None, True
         secret._job = object()  # type: ignore[assignment]
         guest = Guest(house, mux=mux)
-        visit = guest.visit().send(visitor_message("vault", SK, use_encryption=True))
+        visit = guest.visit().send()
         world.until(lambda: secret._waiting)
         if end == "its session":
             house.service.controls[guest.run_id].close("a test")
@@ -531,7 +546,7 @@ def test_an_sk_that_cannot_be_stretched_is_told(world: World) -> None:
     secret = proxy.stretched(world.pool)
     world.until(lambda: secret.value)
     secret.value, secret._job = None, object()  # type: ignore[assignment]
-    visit = Guest(house).visit().send(visitor_message("vault", SK, use_encryption=True))
+    visit = Guest(house).visit().send()
     world.until(lambda: secret._waiting)
     secret._failed(MemoryError())
     assert visit.answer().error == "proxy [vault] has no keys now"
@@ -543,7 +558,8 @@ def test_a_visitor_of_a_proxy_without_an_sk_is_sealed_by_the_session_alone(
 ) -> None:
     house = House(world)
     client, guest = owner(house, mux=mux, sk=""), Guest(house, mux=mux)
-    visit = guest.visit().send(visitor_message("vault", "", use_encryption=True))
+    visit = guest.visit()
+    visit.send(visit.request("", use_encryption=True))
     assert visit.answer().error == ""
     work = house.serve(client)
     payload = guest.seal.visitor_payload(visit.context, b"")
