@@ -4,10 +4,10 @@ The request's head goes to the service at once. A short answer to a request that
 came whole is passed on in one piece; whatever else is to pass is a relay's work
 between two views of the connections (see message_end).
 
-What a visitor is told when there is no answer: 404 as long as nobody serves the
-request, as in frp, 502 for an answer that cannot be understood, 504 for none in
-time. Once the head of an answer was passed on, a loss is passed on as a reset, so
-that a cut answer never looks complete.
+What a visitor is told when there is no answer: the site's own status as long as
+nobody serves the request (404 at virtual hosts, as in frp), 502 for an answer that
+cannot be understood, 504 for none in time. Once the head of an answer was passed on,
+a loss is passed on as a reset, so that a cut answer never looks complete.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from frpd.http.limits import HttpLimits
 from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
 from frpd.http.site import Call, Site, WorkLine
-from frpd.net.endpoint import Endpoint, Outcome
-from frpd.net.stream import SocketStream
-from frpd.proto.http.head import RequestHead, ResponseHead
+from frpd.net.address import SockAddr
+from frpd.net.endpoint import Buffer, Endpoint, Outcome
+from frpd.proto.http.errors import HttpError
+from frpd.proto.http.head import Form, RequestHead, ResponseHead
 from frpd.proto.http.rewrite import render_request
 from frpd.relay.halves import READ_LIMIT
 from frpd.relay.relay import Ending, Progress, Relay, RelayResult, Relays
@@ -39,10 +40,27 @@ class VisitorSide(Protocol):
     """Whose exchange it is: a visitor's connection."""
 
     loop: SelectorLoop
-    stream: SocketStream
     ip: str
     limits: HttpLimits
     running: Relays
+
+    @property
+    def stream(self) -> Endpoint:
+        """The connection."""
+
+    @property
+    def peer(self) -> SockAddr:
+        """Where the visitor is, as far as it is known."""
+
+    @property
+    def half_closes(self) -> bool:
+        """Whether the end of one direction may come alone."""
+
+    def describe(self) -> str:
+        """Return the visitor's name for logs."""
+
+    def write_last(self, data: Buffer) -> int:
+        """Write to the connection what its close will follow at once."""
 
     @property
     def is_leaving(self) -> bool:
@@ -71,6 +89,12 @@ class VisitorSide(Protocol):
 
     def abort(self) -> None:
         """The exchange is over, and the connection lost."""
+
+
+def what_is_asked(head: RequestHead) -> str:
+    """Return host and path for logs, without a query: it may hold secrets."""
+    path = head.target.partition("?")[0]
+    return f"{head.host}{path}" if head.form in (Form.ORIGIN, Form.ASTERISK) else path
 
 
 class _Phase(enum.Enum):
@@ -175,7 +199,7 @@ class Exchange:
 
     def progress(self) -> Progress:
         """See Running.progress."""
-        relay, source = self._relay, self._visitor.stream.describe()
+        relay, source = self._relay, self._visitor.describe()
         bytes_in, bytes_out = self.bytes_in, self.bytes_out
         if relay is not None:
             bytes_in, bytes_out = bytes_in + relay.a_to_b, bytes_out + relay.b_to_a
@@ -209,11 +233,12 @@ class Exchange:
     def _call_for_work(self) -> None:
         if self._request.over:
             self._request.listen()
-        self._call = self.site.call(self._visitor.stream.peer, self._work_came, self._no_work)
+        self._call = self.site.call(self._visitor.peer, self._work_came, self._no_work)
 
     def _no_work(self, error: FrpError) -> None:
         self._call = None
-        self._refuse(404, str(error))
+        status = error.status if isinstance(error, HttpError) else self.site.unserved_status
+        self._refuse(status, str(error))
 
     def _work_came(self, work: Endpoint) -> None:
         self._call = None
@@ -256,6 +281,7 @@ class Exchange:
             visitor.loop,
             self._request,
             answer,
+            a_half_closes=not may_go_raw or visitor.half_closes,
             b_half_closes=may_go_raw and site.half_closes,
             pipes=site.pipes,
             on_done=self._relay_done,
@@ -281,9 +307,9 @@ class Exchange:
             return
         if isinstance(data, Outcome):
             return
-        stream = self._visitor.stream
-        # What a close follows at once leaves with it, in one segment.
-        write = stream.write_more if answer.over and self._closes_at_once else stream.write
+        visitor = self._visitor
+        ends = answer.over and self._closes_at_once
+        write = visitor.write_last if ends else visitor.stream.write
         try:
             taken = write(data)
         except ConnectionLost:
@@ -337,7 +363,7 @@ class Exchange:
             self._lose(result.reason)
         else:
             errors = [end.error.status for end in (request, answer) if end.error is not None]
-            self._refuse(self._verdict or (errors or [404])[0], result.reason)
+            self._refuse(self._verdict or (errors or [self.site.unserved_status])[0], result.reason)
 
     # Ends.
 
@@ -381,7 +407,7 @@ class Exchange:
             self._visitor.set_deadline(math.inf)
             self._call_for_work()
         else:
-            self._refuse(404, reason)
+            self._refuse(self.site.unserved_status, reason)
 
     def _time_out(self, status: int, reason: str) -> None:
         self._verdict = status
@@ -436,11 +462,10 @@ class Exchange:
         site.counters.bytes_in += self.bytes_in
         site.counters.bytes_out += self.bytes_out
         site.log.info(
-            '%s "%s %s%s" %s, %d bytes in, %d bytes out, %.3f s%s',
-            visitor.stream.describe(),
+            '%s "%s %s" %s, %d bytes in, %d bytes out, %.3f s%s',
+            visitor.describe(),
             head.method,
-            head.host,
-            head.target.partition("?")[0] if head.path else "",
+            what_is_asked(head),
             status or "-",
             self.bytes_in,
             self.bytes_out,

@@ -47,6 +47,7 @@ _MEANINGS: Final = {
     408: ("Request Timeout", "The request took too long to arrive."),
     413: ("Content Too Large", "The request carries more than is accepted here."),
     414: ("URI Too Long", "The address of this page is longer than is accepted here."),
+    417: ("Expectation Failed", "The request expects what is not offered here."),
     429: ("Too Many Requests", "Too many requests came at once. Please try again later."),
     431: (
         "Request Header Fields Too Large",
@@ -87,7 +88,7 @@ def error_response(
     """Return a complete HTTP/1.1 response.
 
     Args:
-        status: 400, 401, 403, 404, 407, 408, 413, 414, 429, 431, 500 to 505.
+        status: 400, 401, 403, 404, 407, 408, 413, 414, 417, 429, 431, 500 to 505.
         close: say that the connection ends here.
         head_only: the request was HEAD: the length is told, the body is not sent.
         page: an HTML page in place of the built-in one.

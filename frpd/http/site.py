@@ -13,7 +13,7 @@ from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.pipes import PipePool
 
 if TYPE_CHECKING:
-    from frpd.proto.http.rewrite import RequestRules
+    from frpd.proto.http.rewrite import Rules
 
 OnWork = Callable[[Endpoint], None]
 OnNoWork = Callable[[FrpError], None]
@@ -27,7 +27,10 @@ class Call(Protocol):
 
 
 class Site(Protocol):
-    """Who serves requests: an http proxy."""
+    """Who serves requests: an http proxy, or whom a visitor names."""
+
+    unserved_status: int
+    """Of the answer when nobody serves a request."""
 
     @property
     def name(self) -> str:
@@ -52,7 +55,7 @@ class Site(Protocol):
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """Whether who names this user and password may ask."""
 
-    def rules_for(self, visitor_ip: str) -> RequestRules:
+    def rules_for(self, visitor_ip: str) -> Rules:
         """Return how requests of this visitor are rewritten."""
 
     def call(self, visitor: SockAddr, on_work: OnWork, on_failed: OnNoWork) -> Call:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from frpd.proto.http.fields import is_token, split_list
 from frpd.proto.http.head import Form
@@ -54,12 +54,14 @@ UNSETTABLE: Final = frozenset(
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "http2-settings", "keep-alive", "proxy-connection", "te", "upgrade"}
 )
-_REQUEST_DROPS: Final[frozenset[str]] = _HOP_BY_HOP | {
+_FORWARD_DROPS: Final[frozenset[str]] = _HOP_BY_HOP | {
     "host",
     "proxy-authenticate",
     "proxy-authorization",
     "trailer",
     "transfer-encoding",
+}
+_REQUEST_DROPS: Final[frozenset[str]] = _FORWARD_DROPS | {
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
@@ -71,6 +73,41 @@ _PROXY_AUTHENTICATION_REQUIRED: Final = 407
 _ORIGIN_PART: Final = re.compile(r"^[^:]*://[^/?]*")
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _UNSAFE_IN_HOST: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+class Rules(Protocol):
+    """How requests change on their way to a service."""
+
+    def drops(self, head: RequestHead) -> frozenset[str]:
+        """Return the lower-case names of fields of ``head`` that do not go on."""
+
+    def host_for(self, head: RequestHead) -> str:
+        """Return the Host for the service."""
+
+    def added(self, head: RequestHead) -> str:
+        """Return the lines that stand behind the visitor's own."""
+
+
+class ForwardRules:
+    """What changes where the visitor has chosen the service: no more than belongs to this hop.
+
+    Nothing is told about the visitor.
+    """
+
+    __slots__ = ()
+
+    def drops(self, head: RequestHead) -> frozenset[str]:
+        """See Rules.drops."""
+        return _with_derived(_FORWARD_DROPS, head)
+
+    def host_for(self, head: RequestHead) -> str:
+        """See Rules.host_for: the target's, whatever the Host field says (RFC 9112 3.2.2)."""
+        return head.host
+
+    def added(self, head: RequestHead) -> str:
+        """See Rules.added."""
+        del head
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +166,7 @@ class RequestRules:
 
     def drops(self, head: RequestHead) -> frozenset[str]:
         """Return the lower-case names of fields of ``head`` that do not go on."""
-        drops = self._drops
-        if head.options:
-            drops = drops.union(head.options - PROTECTED)
-        if head.version == (1, 0):
-            drops = drops.union(("expect",))  # to be ignored in HTTP/1.0; the service hears 1.1
-        # Behind CGI and WSGI X_Real_IP would be taken for our X-Real-IP.
-        twins = [name for name in head.names if "_" in name and name.replace("_", "-") in drops]
-        return drops.union(twins) if twins else drops
+        return _with_derived(self._drops, head)
 
     def host_for(self, head: RequestHead) -> str:
         """Return the Host for the service."""
@@ -153,7 +183,18 @@ class RequestRules:
         return lines + self._last
 
 
-def render_request(head: RequestHead, rules: RequestRules, *, close: bool = False) -> bytes:
+def _with_derived(drops: frozenset[str], head: RequestHead) -> frozenset[str]:
+    """Return ``drops`` and what follows from this head."""
+    if head.options:
+        drops = drops.union(head.options - PROTECTED)
+    if head.version == (1, 0):
+        drops = drops.union(("expect",))  # to be ignored in HTTP/1.0; the service hears 1.1
+    # Behind CGI and WSGI X_Real_IP would be taken for our X-Real-IP.
+    twins = [name for name in head.names if "_" in name and name.replace("_", "-") in drops]
+    return drops.union(twins) if twins else drops
+
+
+def render_request(head: RequestHead, rules: Rules, *, close: bool = False) -> bytes:
     """Return ``head`` as it goes to the service.
 
     Host comes first, then the visitor's fields in their order, then ours.

@@ -38,6 +38,7 @@ class HttpProxy:
 
     proxy_type = "http"
     ports_used = 0
+    unserved_status = 404
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         host = None if context.vhosts is None else context.vhosts.http

@@ -12,12 +12,13 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from frpd.errors import ConnectionLost
-from frpd.http.exchange import Exchange
+from frpd.http.exchange import Exchange, what_is_asked
+from frpd.http.lines import Lines
 from frpd.http.pages import error_response
 from frpd.http.site import Site, WorkLine
 from frpd.log import get_logger
-from frpd.net.address import host_of
-from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.address import SockAddr, host_of
+from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.http.basic import parse_basic
 from frpd.proto.http.errors import HttpError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from frpd.server.vhost.http_host import HttpHost
 
 READ_BYTES: Final = 16 * 1024
-MAX_LINES: Final = 4
-"""Work connections kept for one visitor: each to another proxy."""
 
 _log = get_logger("frpd.server.vhost.http")
 
@@ -82,7 +81,7 @@ class HttpVisitor:
         self._buffer = b""  # what came and was not understood yet
         self._searched = 0  # so much of it holds no end of a head
         self._exchange: Exchange | None = None
-        self._lines: dict[Site, WorkLine] = {}  # used last, kept last
+        self._lines = Lines()
         self._unsent = b""
         self._keeps = False  # what follows once that is sent
         self._timer: Timer | None = None
@@ -90,6 +89,24 @@ class HttpVisitor:
         self._ticket: Ticket | None = host.door.admit(self.ip, self._too_late)
         stream.on_failure = self.abort
         stream.watch(self._read, None)
+
+    @property
+    def peer(self) -> SockAddr:
+        """Where the visitor is."""
+        return self.stream.peer
+
+    @property
+    def half_closes(self) -> bool:
+        """Whether the end of one direction may come alone."""
+        return True
+
+    def describe(self) -> str:
+        """Return the visitor's address."""
+        return self.stream.describe()
+
+    def write_last(self, data: Buffer) -> int:
+        """Write what the close will follow at once: both leave in one segment."""
+        return self.stream.write_more(data)
 
     @property
     def is_leaving(self) -> bool:
@@ -122,9 +139,7 @@ class HttpVisitor:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.abort("the visitor is gone")
-        for line in self._lines.values():
-            line.drop(clean=True)
-        self._lines.clear()
+        self._lines.drop_all()
         self._host.visitor_left(self)
 
     # Requests.
@@ -267,11 +282,7 @@ class HttpVisitor:
 
     def line_to(self, site: Site, stale_seconds: float) -> WorkLine | None:
         """Return the line kept for this site, if it has not waited longer than this."""
-        line = self._lines.get(site)
-        if line is None or self.loop.now() - line.since > stale_seconds:
-            return None
-        del self._lines[site]
-        return line
+        return self._lines.take(site, self.loop.now() - stale_seconds)
 
     def new_line(self, site: Site, work: Endpoint) -> WorkLine:
         """Return a line over a work connection that has just come."""
@@ -279,17 +290,7 @@ class HttpVisitor:
 
     def keep_line(self, line: WorkLine) -> None:
         """Keep a line for the next request to its site."""
-        old = self._lines.pop(line.site, None)
-        if old is None and len(self._lines) >= MAX_LINES:
-            old = self._lines.pop(next(iter(self._lines)))
-        if old is not None:
-            old.drop(clean=True)
-        self._lines[line.site] = line
-        line.rest(self.loop.now(), self._line_gone)
-
-    def _line_gone(self, line: WorkLine) -> None:
-        del self._lines[line.site]
-        line.drop()
+        self._lines.keep(line, self.loop.now())
 
     # Time. There is one timer, which is set anew only when it would come too late.
 
@@ -334,7 +335,7 @@ class HttpVisitor:
             self.close()
 
     def _log_refusal(self, head: RequestHead | None, status: int, reason: str) -> None:
-        what = f"{head.method} {head.host}{head.target.partition('?')[0]}" if head else "request"
+        what = f"{head.method} {what_is_asked(head)}" if head else "request"
         why = f" ({reason})" if reason else ""
         _log.info('%s "%s" %d%s', self.stream.describe(), what, status, why)
 
