@@ -9,27 +9,20 @@ import pytest
 
 from tests.helpers.programs import BIN, free_port, wait_until
 from tests.helpers.stage import WRAPPERS, Stage
-from tests.helpers.visitors import echoes, exchange, is_over, visit, wait_for_echo
+from tests.helpers.visitors import echoes, exchange, is_over, visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.helpers.peers_go import GoPeer
-    from tests.helpers.programs import Program
 
 SK = "interop sk"
 DATA = os.urandom(300_000) + b"a" * 300_000
-ROLES = ("frps", "owner", "visitor")
-# Which of the three is Go; ours alone is for tests/e2e.
-CASTS = [
-    ("visitor",),
-    ("owner",),
-    ("frps",),
-    ("owner", "visitor"),
-    ("frps", "visitor"),
-    ("frps", "owner"),
-]
+# Which of the three programs is Go's; ours alone are for tests/e2e.
+ONE_OF_THEM: list[tuple[str, ...]] = [("visitor",), ("owner",), ("frps",)]
+TWO_OF_THEM: list[tuple[str, ...]] = [("owner", "visitor"), ("frps", "visitor"), ("frps", "owner")]
+USERS_SINCE = (0, 50)
 
 
 class Cast:
@@ -48,43 +41,33 @@ class Cast:
             {"bind_addr": "127.0.0.1", "bind_port": bind_port, **common}, folder=folder("frps")
         )
         to_server = {"server_addr": "127.0.0.1", "server_port": bind_port, "user": "ann", **common}
-        self.owner = self._frpc(
-            stage,
+        proxy = {"type": "stcp", "sk": SK, "local_ip": "127.0.0.1", "local_port": echo_port}
+        if "visitor" in go and peer.number < USERS_SINCE and not mux:
+            proxy["allow_users"] = "*"  # such a visitor cannot say who it is
+        self.owner = stage.frpc(
             {**to_server, **(peer.client_settings("frpc") if "owner" in go else {})},
-            {name: {**self._proxy(echo_port), **flags} for name, flags in WRAPPERS.items()},
-            folder("owner"),
-            "start proxy success",
+            {name: {**proxy, **flags} for name, flags in WRAPPERS.items()},
+            folder=folder("owner"),
+            wait_for=(),
         )
+        for name in WRAPPERS:
+            self.owner.wait_for(rf"\[(ann\.)?{name}\] start proxy success")
         visitors = {f"{name}_v": {**self._visitor(name), **WRAPPERS[name]} for name in WRAPPERS}
         visitors["wrong_v"] = {
             **self._visitor("plain"),
             "sk": "no",
             "bind_port": self.ports["wrong"],
         }
-        self.visitor = self._frpc(
-            stage,
+        self.visitor = stage.frpc(
             {**to_server, **(peer.client_settings("frpc") if "visitor" in go else {})},
             visitors,
-            folder("visitor"),
-            "start visitor success",
+            folder=folder("visitor"),
+            wait_for=(),
         )
-
-    @staticmethod
-    def _frpc(
-        stage: Stage,
-        common: dict[str, object],
-        sections: dict[str, dict[str, object]],
-        folder: Path,
-        success: str,
-    ) -> Program:
-        program = stage.frpc(common, sections, folder=folder, wait_for=())
-        for name in sections:
-            program.wait_for(rf"\[(ann\.)?{name}\] {success}")
-        return program
-
-    @staticmethod
-    def _proxy(echo_port: int) -> dict[str, object]:
-        return {"type": "stcp", "sk": SK, "local_ip": "127.0.0.1", "local_port": echo_port}
+        # Not by a look at the ports: two streams at once, one of them with a wrong key, can
+        # crash frps up to 0.31 (its streams share one variable for their errors).
+        done, count = "start visitor success", len(visitors)
+        wait_until(lambda: self.visitor.count(done) == count, f"{count} times: {done}")
 
     def _visitor(self, name: str) -> dict[str, object]:
         bind = {"bind_addr": "127.0.0.1", "bind_port": self.ports[name]}
@@ -96,30 +79,48 @@ def mux(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-@pytest.fixture(scope="session", params=CASTS, ids=lambda go: "go_" + "_".join(go))
+@pytest.fixture(scope="session", params=ONE_OF_THEM, ids=lambda go: f"go_{go[0]}")
 def cast(
     request: pytest.FixtureRequest,
-    peer: GoPeer,
+    end_peer: GoPeer,
     mux: bool,
     echo_port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cast]:
     stage = Stage(tmp_path_factory.mktemp("cast"))
     try:
-        yield Cast(stage, peer, request.param, mux=mux, echo_port=echo_port)
+        yield Cast(stage, end_peer, request.param, mux=mux, echo_port=echo_port)
     finally:
         stage.close()
 
 
-@pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_data_comes_back_as_it_was(cast: Cast, wrapper: str) -> None:
-    wait_for_echo(cast.ports[wrapper])
+def carries_data(cast: Cast, wrapper: str) -> None:
     with visit(cast.ports[wrapper]) as user:
         assert exchange(user, DATA) == DATA
 
 
-def test_a_wrong_sk_is_refused_in_frp_s_words(cast: Cast) -> None:
+def refuses_a_wrong_sk(cast: Cast) -> None:
     with visit(cast.ports["wrong"]) as user:
         wait_until(lambda: is_over(user), "the user is sent away")
-    cast.visitor.wait_for(r"\[(ann\.)?wrong_v\].*visitor connection of \[ann.plain\] auth failed")
+    cast.visitor.wait_for(r"visitor connection of \[ann.plain\] auth failed")
     assert echoes(cast.ports["plain"])
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_data_comes_back_as_it_was(cast: Cast, wrapper: str) -> None:
+    carries_data(cast, wrapper)
+
+
+def test_a_wrong_sk_is_refused_in_frp_s_words(cast: Cast) -> None:
+    refuses_a_wrong_sk(cast)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("go", ONE_OF_THEM + TWO_OF_THEM, ids=lambda go: "go_" + "_".join(go))
+def test_every_version_plays_every_part(
+    stage: Stage, peer: GoPeer, go: tuple[str, ...], mux: bool, echo_port: int
+) -> None:
+    cast = Cast(stage, peer, go, mux=mux, echo_port=echo_port)
+    for wrapper in WRAPPERS:
+        carries_data(cast, wrapper)
+    refuses_a_wrong_sk(cast)
