@@ -233,6 +233,8 @@ class Exchange:
     def _call_for_work(self) -> None:
         if self._request.over:
             self._request.listen()
+        else:
+            self._visitor.stream.watch(None, None)  # the body waits where it is
         self._call = self.site.call(self._visitor.peer, self._work_came, self._no_work)
 
     def _no_work(self, error: FrpError) -> None:

@@ -103,6 +103,24 @@ def _framed(head: bytes, line: str) -> bytes:
     )
 
 
+@modes
+def test_a_body_that_comes_before_the_service_is_reached_waits(world: World, mux: bool) -> None:
+    web = Web(world, mux=mux)
+    head = request("POST", "/", "Content-Length: 11")
+    visitor = web.visit(head)
+    world.settle()
+    visitor.write(b"hello")
+    world.settle()
+    visitor.write(b" world" + GET)
+    assert web.is_quiet(visitor)
+    work = web.work()
+    web.hears(work, passed_on(head) + b"hello world")
+    work.write(OK)
+    web.gets(visitor, OK)
+    web.hears(work, passed_on(GET))
+    web.leaves_nothing()
+
+
 ANSWERS = {
     "fixed": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -690,3 +708,18 @@ def test_each_request_is_logged(world: World, caplog: pytest.LogCaptureFixture) 
     line = next(text for text in caplog.messages if "/p" in text)
     assert '"GET a.example.com/p" 200, ' in line
     assert "secret" not in caplog.text
+
+
+def test_a_body_that_comes_before_the_work_connection_is_no_request(world: World) -> None:
+    hidden = b"GET /admin HTTP/1.1\r\nHost: a.example.com\r\n\r\n"
+    head = request("POST", "/", f"Content-Length: {2 + len(hidden)}")
+    web = Web(world)
+    visitor = web.visit(head + b"ab")
+    world.settle()
+    visitor.write(hidden)
+    world.settle()
+    work = web.work()
+    web.hears(work, passed_on(head) + b"ab" + hidden)
+    work.write(OK)
+    web.gets(visitor, OK)
+    web.leaves_nothing()
