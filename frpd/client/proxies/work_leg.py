@@ -60,6 +60,7 @@ def join(
     *,
     source: str,
     begun: float,
+    local_half_closes: bool = True,
 ) -> None:
     """Relay between a service and a visitor until both are over; then count and log it.
 
@@ -70,9 +71,17 @@ def join(
         work: of open_work.
         source: of source_of.
         begun: when the visitor came, on the loop's clock.
+        local_half_closes: False if the service's end means that it listens no more either.
     """
-
-    LastLeg(context, counters, local, work, source, begun)
+    LastLeg(
+        context,
+        counters,
+        local,
+        work,
+        source=source,
+        begun=begun,
+        local_half_closes=local_half_closes,
+    )
 
 
 class LastLeg:
@@ -86,8 +95,10 @@ class LastLeg:
         counters: ProxyCounters,
         local: Endpoint,
         work: Endpoint,
+        *,
         source: str,
         begun: float,
+        local_half_closes: bool,
     ) -> None:
         self._context = context
         self._counters = counters
@@ -97,6 +108,7 @@ class LastLeg:
             context.loop,
             local,
             work,
+            a_half_closes=local_half_closes,
             b_half_closes=native.HALF_CLOSE in context.features(),
             pipes=context.pipes,
             on_done=self._done,
