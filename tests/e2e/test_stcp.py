@@ -196,19 +196,18 @@ def half_closes(trio: Trio) -> bool:
 
 @pytest.mark.parametrize("wrapper", ["plain", "both"])
 def test_ends_travel_alone_both_ways(trio: Trio, local: Local, wrapper: str) -> None:
-    if not half_closes(trio):
-        pytest.skip("an end of a Go end is the end of both directions")
-    data = os.urandom(300_000)
+    word, data = os.urandom(16), os.urandom(300_000)
+    with visit(trio.ports[f"{wrapper}-{wrapper}-first"]) as user:
+        assert read_to_end(user) == b"no more from me"
+        if not half_closes(trio):
+            return  # an end of a Go end is the end of both directions
+        user.sendall(word)
+        user.shutdown(socket.SHUT_WR)
+        wait_until(lambda: word in local.heard, "the service heard it all")
     with visit(trio.ports[f"{wrapper}-{wrapper}-late"]) as user:
         user.sendall(data)
         user.shutdown(socket.SHUT_WR)
         assert read_to_end(user) == late_answer_to(len(data), hashlib.sha256(data))
-    word = os.urandom(16)
-    with visit(trio.ports[f"{wrapper}-{wrapper}-first"]) as user:
-        assert read_to_end(user) == b"no more from me"
-        user.sendall(word)
-        user.shutdown(socket.SHUT_WR)
-        wait_until(lambda: word in local.heard, "the service heard it all")
 
 
 def test_a_dead_service_is_told_at_once(trio: Trio) -> None:
