@@ -29,8 +29,9 @@ class Call(Protocol):
 class Site(Protocol):
     """Who serves requests: an http proxy, or whom a visitor names."""
 
-    unserved_status: int
-    """Of the answer when nobody serves a request."""
+    @property
+    def unserved_status(self) -> int:
+        """Of the answer when nobody serves a request."""
 
     @property
     def name(self) -> str:

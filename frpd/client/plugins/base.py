@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -53,14 +54,14 @@ class GuestServer:
     def close(self) -> None:
         """See ServesWork.close."""
         for guest in list(self.guests):
-            guest.abort("the proxy stops")
+            guest.drop("the proxy stops")
 
 
 class Guest:
     """A visitor while we talk to it: until it leaves, or is joined to a service. Loop thread only.
 
     Who derives says in ``received`` what to do with bytes. One thing is done at a time:
-    listen, say, dial, end.
+    listen, say, dial, finish.
 
     Args:
         server: whose guest it is.
@@ -84,6 +85,7 @@ class Guest:
         self._timer: Timer | None = None
         self._unsent: Buffer = b""
         self._then: Callback = self._unwatch
+        self._finishing = False
         self._over = False
         work.on_failure = self._lost
         server.guests.add(self)
@@ -98,6 +100,10 @@ class Guest:
     def received(self, data: bytes) -> None:
         """The visitor said something, while we listen."""
         raise NotImplementedError
+
+    def overdue(self) -> None:
+        """What was to happen within the deadline has not."""
+        self.drop("too slow")
 
     def left(self) -> None:
         """Let go of what was held for the visitor; called once."""
@@ -149,6 +155,8 @@ class Guest:
             local.abort()
             return
         self.work.on_failure = None
+        self.server.counters.bytes_in += self.bytes_in
+        self.server.counters.bytes_out += self.bytes_out
         join(
             self.context,
             self.server.counters,
@@ -158,19 +166,20 @@ class Guest:
             begun=self.begun,
         )
 
-    def set_deadline(self, seconds: float | None, then: Callback | None = None) -> None:
-        """Have ``then`` called after a while; None for never. There is one deadline at a time."""
+    def set_deadline(self, seconds: float) -> None:
+        """Have ``overdue`` called after a while; inf for never. There is one deadline at a time."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if seconds is not None and not self._over:
-            self._timer = self.context.loop.call_later(seconds, then or self._too_late)
+        if seconds != math.inf and not self._over:
+            self._timer = self.context.loop.call_later(seconds, self._time_is_up)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Say no more; hear the visitor out for a moment, so that it hears all we said."""
         if self._over:
             return
-        self.set_deadline(LINGER_SECONDS, self.close)
+        self._finishing = True
+        self.set_deadline(LINGER_SECONDS)
         self.work.shutdown_write()
         self.work.watch(self._discard, None)
 
@@ -180,7 +189,7 @@ class Guest:
             self._count()
             self.work.close()
 
-    def abort(self, reason: str) -> None:
+    def drop(self, reason: str) -> None:
         """Reset the connection. Idempotent."""
         if self._leave():
             self.context.log.debug("%s dropped: %s", self.source, reason)
@@ -190,7 +199,7 @@ class Guest:
     def _leave(self) -> bool:
         if self._over:
             return False
-        self.set_deadline(None)
+        self.set_deadline(math.inf)
         self._over = True
         if self._attempt is not None:
             self._attempt.cancel()
@@ -210,7 +219,7 @@ class Guest:
         try:
             data = self.work.read(READ_BYTES)
         except ConnectionLost as error:
-            self.abort(str(error))
+            self.drop(str(error))
             return
         if data is Outcome.EOF:
             self.close()
@@ -221,7 +230,7 @@ class Guest:
         try:
             taken = self.work.write(self._unsent) if self._unsent else 0
         except ConnectionLost as error:
-            self.abort(str(error))
+            self.drop(str(error))
             return
         self._unsent = self._unsent[taken:]
         if self._unsent:
@@ -238,8 +247,12 @@ class Guest:
         if data is Outcome.EOF:
             self.close()
 
-    def _too_late(self) -> None:
-        self.abort("too slow")
+    def _time_is_up(self) -> None:
+        self._timer = None
+        if self._finishing:
+            self.close()
+        else:
+            self.overdue()
 
     def _lost(self) -> None:
-        self.abort("connection lost")
+        self.drop("connection lost")

@@ -7,6 +7,7 @@ serve either, would open ports of this machine to whoever comes first.
 from __future__ import annotations
 
 import errno
+import math
 import socket
 from typing import Final
 
@@ -76,11 +77,11 @@ class Socks5Guest(Guest):
             machine.receive_data(data)
         except RemoteProtocolError as error:
             self._log_refusal(str(error))
-            self.abort("no SOCKS5")
+            self.drop("no SOCKS5")
             return
         if machine.refusal is not None:
             self._log_refusal(machine.refusal)
-            self.say(machine.data_to_send(), self.end)
+            self.say(machine.data_to_send(), self.finish)
         elif machine.request is not None:
             self.say(machine.data_to_send(), self._carry_out)
         else:
@@ -96,7 +97,7 @@ class Socks5Guest(Guest):
     def _carry_out(self) -> None:
         request = self._machine.request
         assert request is not None
-        self.set_deadline(None)
+        self.set_deadline(math.inf)
         if request.code == Command.CONNECT:
             self.dial(host_text(request.host), request.port, self._connected, self._unreachable)
         elif request.code == Command.UDP_ASSOCIATE:
@@ -148,7 +149,7 @@ class Socks5Guest(Guest):
         self._log_refusal(reason)
         self._machine.reply(code)
         self.set_deadline(HANDSHAKE_SECONDS)
-        self.say(self._machine.data_to_send(), self.end)
+        self.say(self._machine.data_to_send(), self.finish)
 
     def _log_refusal(self, reason: str) -> None:
         self.context.log.info("socks5 request of %s refused: %s", self.source, reason)

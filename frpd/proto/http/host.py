@@ -14,6 +14,7 @@ MAX_NAME_CHARACTERS: Final = 255
 
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::[0-9]*)?")
 _WITH_PORT = re.compile(r"([^:]*):[0-9]*")
+_PORT = re.compile(r"(?:^[^:]*|\]):([0-9]{1,5})$", re.ASCII)
 
 
 def canonical_host(authority: str) -> str:
@@ -27,6 +28,12 @@ def canonical_host(authority: str) -> str:
     match = _BRACKETED.fullmatch(authority) or _WITH_PORT.fullmatch(authority)
     host = match[1] if match else authority
     return _canonical(host if host.isascii() else _as_utf8(host))
+
+
+def port_of(authority: str, default: int) -> int:
+    """Return the port in ``authority``, or ``default`` where it names none."""
+    match = _PORT.search(authority)
+    return int(match[1]) if match else default
 
 
 def canonical_domain(domain: str) -> str:
