@@ -54,7 +54,9 @@ async def read_body(
     chunked = asked.first("transfer-encoding").lower() == "chunked"
     while True:
         left = (
-            int(await reader.readline(), 16) if chunked else int(asked.first("content-length") or 0)
+            int((await reader.readline()).partition(b";")[0], 16)
+            if chunked
+            else int(asked.first("content-length") or 0)
         )
         end = not left or not chunked
         while left:
