@@ -204,6 +204,11 @@ class Statistics:
         for record in self._offline.values():
             yield record.figures(day, is_online=False)
 
+    def owner(self, name: str) -> str:
+        """Return the run id of the client that has a proxy, or had it last; "" for none."""
+        record = self._online.get(name) or self._offline.get(name)
+        return "" if record is None else record.run_id
+
     def total(self, now: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return bytes in and out by day of all proxies, also of forgotten ones."""
         return self._total.until(local_day(now))

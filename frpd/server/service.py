@@ -16,6 +16,7 @@ from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
 from frpd.log import get_logger
+from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import Listener
@@ -36,6 +37,7 @@ from frpd.proto.seal_keys import stream_context, work_context
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
+from frpd.server.books import Books
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door
@@ -124,6 +126,7 @@ class Service:
         self.controls: dict[str, ControlSession] = {}
         self.proxies: dict[str, Proxy] = {}
         self.relays: set[Running] = set()
+        self.books = Books(loop, self.relays)
         token = config.token.reveal() if config.native != native.OFF else None
         self._secret = StretchedSecret(pool, token)
         self._desk = LoginDesk(
@@ -138,6 +141,11 @@ class Service:
         self._visitors = VisitorDesk(
             loop, pool, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
         )
+
+    @property
+    def config(self) -> ServerConfig:
+        """What it runs on."""
+        return self._config
 
     def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
         """Take clients from these sockets of bind_ports, by default from new ones.
@@ -174,6 +182,7 @@ class Service:
     def close(self) -> None:
         """Drop all clients and relays. Idempotent."""
         self._on_idle = None
+        self.books.close()
         self._secret.close()
         for listener in self._listeners:
             listener.close()
@@ -184,6 +193,23 @@ class Service:
         for control in list(self.controls.values()):
             control.close("the server stops")
         self._pipes.close()
+
+    # What an operator may ask for.
+
+    def kick_client(self, run_id: str) -> bool:
+        """End a client's session; False if there is none. It may log in again."""
+        control = self.controls.get(run_id)
+        if control is None:
+            return False
+        control.close("kicked by the operator")
+        return True
+
+    def cut_visitors(self, name: str) -> int:
+        """End what runs for a proxy; return how many visitors that were."""
+        theirs = [relay for relay in self.relays if relay.progress().owner == name]
+        for relay in theirs:
+            relay.abort("cut by the operator")
+        return len(theirs)
 
     # Identities: what a connection's first message is worth.
 
@@ -220,6 +246,7 @@ class Service:
             login.arch,
             f" {native.describe(arrival.features)}" if arrival.features else "",
         )
+        self.books.client_entered(control)
         control.work_conns.fill()
 
     def work_connection(self, connection: Connection, hello: NewWorkConn, work: Endpoint) -> bool:
@@ -286,13 +313,16 @@ class Service:
             raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
         if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
-        proxy = self.proxies[name] = build(self._proxy_context(control, name), request)
+        context = self._proxy_context(control, name, self.books.counters(request))
+        proxy = self.proxies[name] = build(context, request)
+        self.books.proxy_started(control.run_id, proxy, request)
         return proxy
 
     def proxy_closed(self, proxy: Proxy) -> None:
         """See Registry.proxy_closed."""
         if self.proxies.get(proxy.name) is proxy:
             del self.proxies[proxy.name]
+            self.books.proxy_closed(proxy.name)
 
     def check_ping(self, ping: Ping) -> None:
         """See Registry.check_ping."""
@@ -306,6 +336,7 @@ class Service:
         """See Registry.control_closed."""
         if self.controls.get(control.run_id) is control:
             del self.controls[control.run_id]
+            self.books.client_left(control.run_id)
 
     # Relays.
 
@@ -350,8 +381,11 @@ class Service:
             return 0.0  # yamux has its own; newer clients send no pings there
         return float(config.heartbeat_timeout)
 
-    def _proxy_context(self, control: ControlSession, name: str) -> ProxyContext:
+    def _proxy_context(
+        self, control: ControlSession, name: str, counters: ProxyCounters
+    ) -> ProxyContext:
         return ProxyContext(
+            counters=counters,
             loop=self._loop,
             entropy=self._entropy,
             log=control.log.prefixed(name),

@@ -306,3 +306,28 @@ def test_a_name_that_no_message_could_carry_is_refused(world: World) -> None:
     client = house.client()
     assert client.new_proxy("n" * 1024, 0).error == ""
     assert client.new_proxy("n" * 1025, 0).error == "proxy name is longer than 1024 bytes"
+
+
+def test_a_kicked_client_is_gone_and_its_ports_are_free(world: World) -> None:
+    house = House(world)
+    client = house.client(run_id="me")
+    port = house.proxy(client)
+    assert house.service.kick_client("me")
+    client.control.until_end()
+    house.proxy(house.client(run_id="other"))
+    with socket.create_server(("127.0.0.1", port)):
+        assert not house.service.kick_client("me")
+
+
+def test_visitors_of_one_proxy_can_be_cut(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    visitors = {}
+    for name in ("a", "b"):
+        visitors[name] = house.visit(house.proxy(client, name))
+        house.serve(client)
+    assert house.service.cut_visitors("a") == 1
+    world.until(lambda: visitors["a"].end)
+    assert not visitors["b"].end
+    assert len(house.service.relays) == 1
+    assert house.service.cut_visitors("nobody's") == 0
