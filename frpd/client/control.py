@@ -145,7 +145,7 @@ class ControlSession:
         idle, self._idle = self._idle, set()
         for work in idle:
             work.close()
-        self._table.session_lost()
+        self._table.session_lost(self._loop.now())
         self._stream.close()
         self._link.close()
         if self.seal is not None:

@@ -43,6 +43,14 @@ class ProxyEntry:
     error: str = ""
     remote_addr: str = ""
     retry_at: float = 0.0
+    since: float = 0.0
+    """When it entered its phase, on the loop's clock; 0.0 before the first session."""
+
+    def enter(self, phase: Phase, now: float) -> None:
+        """Change the phase; entering the same one again is no change."""
+        if phase is not self.phase:
+            self.phase = phase
+            self.since = now
 
     @property
     def awaits_retry(self) -> bool:
@@ -102,20 +110,20 @@ class ProxyTable:
         if entry is None or entry.phase is not Phase.WAIT_START:
             return
         if answer.error:
-            entry.phase = Phase.START_ERROR
+            entry.enter(Phase.START_ERROR, now)
             entry.error = answer.error
             entry.retry_at = now + RETRY_REFUSED_SECONDS
             entry.log.warning("start error: %s", answer.error)
         else:
-            entry.phase = Phase.RUNNING
+            entry.enter(Phase.RUNNING, now)
             entry.error = ""
             entry.remote_addr = answer.remote_addr
             entry.log.info("start proxy success")
 
-    def session_lost(self) -> None:
+    def session_lost(self, now: float) -> None:
         """No session: nothing runs."""
         for entry in self.entries.values():
-            entry.phase = Phase.CLOSED
+            entry.enter(Phase.CLOSED, now)
 
     def running(self, name: str) -> ProxyEntry | None:
         """Return the proxy of a work connection, if it may have one."""
@@ -124,10 +132,10 @@ class ProxyTable:
 
     def _ask(self, entry: ProxyEntry, send: Callable[[NewProxy], None], now: float) -> None:
         if entry.server is None:
-            entry.phase = Phase.START_ERROR
+            entry.enter(Phase.START_ERROR, now)
             entry.log.error("start error: %s", entry.error)
             return
-        entry.phase = Phase.WAIT_START
+        entry.enter(Phase.WAIT_START, now)
         entry.retry_at = now + RETRY_UNANSWERED_SECONDS
         send(new_proxy_message(entry.config))
 

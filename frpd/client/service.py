@@ -13,12 +13,13 @@ from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer, close
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxy_table import ProxyTable
 from frpd.client.servers import make_server
+from frpd.client.session_facts import SessionFacts
 from frpd.client.visitors import VISITORS
 from frpd.client.visitors.base import Visitor, VisitorContext
 from frpd.client.visitors.table import VisitorTable
 from frpd.client.way import way_to_server
 from frpd.clock import unix_now
-from frpd.config.client import ClientSetup
+from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.proxies import ProxyConfig
 from frpd.config.visitors import VisitorConfig
 from frpd.entropy import Entropy
@@ -104,11 +105,19 @@ class Service:
         self._run_id = ""
         self._entered_once = False
         self._entered_at = 0.0
+        self._logins = 0
+        self._last_error = ""
+        self.started_at = unix_now()
         self._on_idle: Callable[[], None] | None = None
         self._closed = False
         self.relays: set[Running] = set()
         self.table = ProxyTable(setup.proxies, self._make_servers(setup, connector), _log)
         self.visitors = VisitorTable(setup.visitors, self._visitor_maker(pool))
+
+    @property
+    def config(self) -> ClientConfig:
+        """What it runs on: [common]."""
+        return self._common
 
     def start(self) -> None:
         """Connect and log in."""
@@ -151,6 +160,21 @@ class Service:
             self._try_login()
         elif self._link is not None:
             self._loop.call_later(PROBE_SECONDS, self._begin_anew, self._link)
+
+    def session_facts(self) -> SessionFacts:
+        """Return how things stand with the server."""
+        control = self._control
+        return SessionFacts(
+            is_connected=control is not None,
+            since=self._entered_at if control is not None else None,
+            retry_at=None if self._retry is None else self._retry.when,
+            run_id=self._run_id,
+            server_version=self._server_version,
+            features=self._features,
+            is_sealed=control is not None and control.seal is not None,
+            logins=self._logins,
+            last_error=self._last_error,
+        )
 
     # Relays.
 
@@ -234,6 +258,7 @@ class Service:
         first_login = not self._entered_once
         self._entered_once = True
         self._entered_at = self._loop.now()
+        self._logins += 1
         answer = entry.answer
         self._run_id = answer.run_id
         self._features = entry.features
@@ -279,6 +304,7 @@ class Service:
         self._drop_attempt()
         if self._closed:
             return
+        self._last_error = reason
         _log.warning("login to server failed: %s", reason)
         if self._common.login_fail_exit and not self._entered_once:
             self._on_fatal(reason)
@@ -296,6 +322,7 @@ class Service:
         self.visitors.stop()
         if self._closed:
             return
+        self._last_error = reason
         _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
         # At once, unless the server lets us in only to drop us again.
         lasted = self._loop.now() - self._entered_at

@@ -146,7 +146,7 @@ def test_without_a_session_nothing_runs_and_the_next_one_asks_again(desk: Desk) 
     desk.table.register(desk.sent.append, 0.0)
     desk.answer("user.web")
     desk.names()
-    desk.table.session_lost()
+    desk.table.session_lost(0.0)
     assert desk.phase("user.web") is Phase.CLOSED
     assert desk.table.running("user.web") is None
     assert desk.table.next_retry() is None
