@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import re
-import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -309,13 +308,3 @@ def test_every_client_comes_back_after_the_servers_death(ways: Ways) -> None:
     ways.start_server()
     for way in ways.clients.values():
         wait_for_echo(way.ports["both"], 2 * SECONDS)
-
-
-@pytest.mark.full
-def test_without_heartbeats_the_mux_finds_a_server_that_is_gone(stage: Stage) -> None:
-    """Within the ten seconds that an answer may take."""
-    beats = {"heartbeat_interval": -1, "tcp_mux_keepalive_interval": 1}
-    tunnel = stage.tunnel({}, client=beats)
-    tunnel.frpc.wait_for("login to server success")
-    tunnel.frps.signal(signal.SIGSTOP)
-    tunnel.frpc.wait_for("session with the server lost: yamux keepalive: no answer", 2 * SECONDS)
