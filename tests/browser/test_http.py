@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import wait_until
+from tests.helpers.browser import report_of_page
 from tests.helpers.web import EVENTS
-from tests.helpers.web_site import ASSETS_OF_A_KIND, MEBIBYTE, page_of_assets
-from tests.helpers.web_world import LARGE_MEBIBYTES, Pair, World, open_pair
+from tests.helpers.web_world import Pair, World, open_pair
 
 if TYPE_CHECKING:
-    from tests.browser.conftest import Browse
     from tests.helpers.stage import Stage
 
-SECONDS = 60.0  # a browser on a busy machine
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
-LOADED = f"{ASSETS_OF_A_KIND}-" * 3 + f"{LARGE_MEBIBYTES * MEBIBYTE}"
 TALK = """<!doctype html><html><head><title>talk</title></head><body><script>
 const sizes = [0, 1, 125, 126, 65535, 65536, 1048576]
 const bytes = Uint8Array.from({length: 1048576}, (_, place) => place % 251)
@@ -57,31 +52,19 @@ def pair(request: pytest.FixtureRequest, module_stage: Stage, world: World) -> P
     return open_pair(module_stage, world.proxies(), mux=request.param)
 
 
-def report(browse: Browse, pair: Pair, world: World, address: str) -> str:
-    """Return what the page reported in the end."""
-    world.mirror.reports.clear()
-    browser = browse(pair, address)
-    wait_until(lambda: world.mirror.reports or browser.process.poll(), "a report", SECONDS)
-    assert world.mirror.reports, browser.output
-    return world.mirror.reports[0]
-
-
 @pytest.mark.parametrize(
     "origin",
     ["http://www.example.test", "http://shop.frps.test", "https://secure.example.test"],
 )
-def test_a_page_with_many_assets_loads(
-    pair: Pair, world: World, browse: Browse, origin: str
-) -> None:
-    (world.site.folder / "www" / "page.html").write_text(page_of_assets())
-    assert report(browse, pair, world, f"{origin}/page.html") == LOADED
+def test_a_page_with_many_assets_loads(pair: Pair, world: World, stage: Stage, origin: str) -> None:
+    address = f"{origin}/page.html"
+    assert report_of_page(stage, world, pair, address) == world.page_report
 
 
 def test_a_page_speaks_by_websocket_and_hears_events(
-    pair: Pair, world: World, browse: Browse, stage: Stage
+    pair: Pair, world: World, stage: Stage
 ) -> None:
     page = TALK.replace("NAME", stage.folder.name).replace("LAST", str(EVENTS - 1))
     (world.site.folder / "www" / "talk.html").write_text(page)
-    assert (
-        report(browse, pair, world, "http://www.example.test/talk.html") == f"7clean-{EVENTS - 1}"
-    )
+    address = "http://www.example.test/talk.html"
+    assert report_of_page(stage, world, pair, address) == f"7clean-{EVENTS - 1}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +25,7 @@ from tests.helpers.web_visits import (
     wrk_host,
 )
 from tests.helpers.web_world import (
+    MIDDLE_MEBIBYTES,
     Pair,
     World,
     open_pair,
@@ -34,7 +35,7 @@ from tests.helpers.web_world import (
 from tests.helpers.websocket_frames import TEXT, WebSocketVisitor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Record = Callable[[str, object], None]
@@ -70,7 +71,7 @@ def test_https_proxies_carry_all_bytes(
 @WRAPPED
 @MODES
 def test_requests_and_websockets_pass_in_each_mode(
-    pairs: dict[bool, Pair], mux: bool, wrapper: str
+    pairs: dict[bool, Pair], world: World, mux: bool, wrapper: str
 ) -> None:
     port, host = pairs[mux].http_port, f"{wrapper}.modes.test"
     with Caller(port) as caller:
@@ -80,6 +81,8 @@ def test_requests_and_websockets_pass_in_each_mode(
             assert facts["sha256"] == hashlib.sha256(BODY).hexdigest()
             facts = caller.ask(host, "/path", "POST", iter([BODY, b"a", BODY])).facts
             assert facts["sha256"] == hashlib.sha256(BODY + b"a" + BODY).hexdigest()
+            got = digest_of(caller.open(host, "/files/middle"))
+            assert got == (MIDDLE_MEBIBYTES * MEBIBYTE, world.middle_digest)
     with WebSocketVisitor(visit(port), host) as visitor:
         assert visitor.echo(b"hello", TEXT) == b"hello"
         assert visitor.echo(BODY) == BODY
@@ -164,10 +167,18 @@ def test_wrk_gets_ten_thousand_answers_and_none_fails(
     total, rates = 0, []
     fields = ["Connection: close"] if close else []
     while total < 10_000:
-        requests, rate = wrk_host(pairs[mux].http_port, f"{wrapper}.modes.test", "/", 4, *fields)
+        host = f"{wrapper}.modes.test"
+        requests, rate = wrk_host(pairs[mux].http_port, host, "/files/hello.txt", 4, *fields)
         total += requests
         rates.append(rate)
     record_property("requests_per_second", rates)
+
+
+@pytest.fixture(scope="module")
+def gibibyte(world: World) -> Iterator[tuple[Path, str]]:
+    path = make_file(world.site.folder / "www" / "files" / "gibibyte", 1024)
+    yield path, checksum(path)
+    path.unlink()
 
 
 @pytest.mark.full
@@ -175,20 +186,20 @@ def test_wrk_gets_ten_thousand_answers_and_none_fails(
 @WRAPPED
 @MODES
 def test_a_gibibyte_goes_up_in_chunks_and_down(
-    pairs: dict[bool, Pair], world: World, mux: bool, wrapper: str, tmp_path: Path
+    pairs: dict[bool, Pair],
+    mux: bool,
+    wrapper: str,
+    gibibyte: tuple[Path, str],
+    record_property: Record,
 ) -> None:
-    source = make_file(tmp_path / "source", 1024)
-    digest = checksum(source)
+    (source, digest), port, host = gibibyte, pairs[mux].http_port, f"{wrapper}.modes.test"
+    whole = (source.stat().st_size, digest)
+    begun = time.monotonic()
     options = ("-H", "Transfer-Encoding: chunked", "-T", str(source), "--max-time", "500")
-    answer = curl(pairs[mux].http_port, f"http://{wrapper}.modes.test/upload", *options)
-    assert answer.facts["size"] == 1024 * MEBIBYTE
-    assert answer.facts["sha256"] == digest
-    (world.site.folder / "www" / "gibibyte").symlink_to(source)
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", pairs[mux].http_port, timeout=60)
-        connection.request("GET", "/gibibyte", headers={"Host": SITE})
-        assert digest_of(connection.getresponse()) == (1024 * MEBIBYTE, digest)
-        connection.close()
-    finally:
-        (world.site.folder / "www" / "gibibyte").unlink()
-        source.unlink()
+    facts = curl(port, f"http://{host}/upload", *options).facts
+    assert (facts["size"], facts["sha256"]) == whole
+    record_property("seconds_up", round(time.monotonic() - begun, 1))
+    begun = time.monotonic()
+    with Caller(port) as caller:
+        assert digest_of(caller.open(host, "/files/gibibyte")) == whole
+    record_property("seconds_down", round(time.monotonic() - begun, 1))

@@ -138,7 +138,10 @@ def start_site(stage: Stage, reports_to: int) -> Site:
     folder = stage.folder / "site"
     assets = folder / "www" / "assets"
     assets.mkdir(parents=True)
-    (folder / "www" / "hello.txt").write_bytes(HELLO)
+    (folder / "www" / "files").mkdir()
+    for place in ("hello.txt", "files/hello.txt"):
+        (folder / "www" / place).write_bytes(HELLO)
+    (folder / "www" / "page.html").write_text(_page_of_assets())
     for kind, text in _ASSETS.items():
         for number in range(ASSETS_OF_A_KIND):
             (assets / f"{number}.{kind}").write_text(text.format(number))
@@ -166,7 +169,7 @@ def start_site(stage: Stage, reports_to: int) -> Site:
     return site
 
 
-def page_of_assets() -> str:
+def _page_of_assets() -> str:
     """Return a page that loads all assets, and reports what it has got when it is complete."""
     tags = "\n".join(
         tag.format(number) for tag in _TAGS.values() for number in range(ASSETS_OF_A_KIND)

@@ -11,7 +11,7 @@ from tests.helpers.programs import BIN, Program, free_port
 from tests.helpers.services import Service
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.web import Mirror, Mute, serve_curtly, serve_old, shut_the_door
-from tests.helpers.web_site import start_site
+from tests.helpers.web_site import ASSETS_OF_A_KIND, MEBIBYTE, start_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SUBDOMAIN_HOST = "frps.test"
 LARGE_MEBIBYTES = 64
+MIDDLE_MEBIBYTES = 8
 USER, PASSWORD = "alice", "open sesame: yes"
 
 
@@ -47,6 +48,9 @@ class World:
         self._dead_port = free_port()
         self.site = start_site(stage, self.services["mirror"].port)
         self.large_digest = self.site.add("large", LARGE_MEBIBYTES)
+        # What /page.html says when all of its scripts, styles and images and the large file came.
+        self.page_report = f"{ASSETS_OF_A_KIND}-" * 3 + str(LARGE_MEBIBYTES * MEBIBYTE)
+        self.middle_digest = self.site.add("files/middle", MIDDLE_MEBIBYTES)
 
     def close(self) -> None:
         for service in self.services.values():
@@ -89,18 +93,9 @@ class World:
                 "type": "https",
                 "subdomain": "secure",
             },
-            **self._wrapped("http", mirror, "modes"),
-            **self._wrapped("https", self.site.secure_port, "secure"),
-        }
-
-    def _wrapped(self, kind: str, port: int, domain: str) -> Proxies:
-        return {
-            f"{kind}-{wrapper}": {
-                **web(port, f"{wrapper}.{domain}.test"),
-                "type": kind,
-                **WRAPPERS[wrapper],
-            }
-            for wrapper in WRAPPERS
+            **_wrapped("http", web(mirror, "modes.test")),
+            **_wrapped("files", {**web(self.site.port, "modes.test"), "locations": "/files"}),
+            **_wrapped("https", {**web(self.site.secure_port, "secure.test"), "type": "https"}),
         }
 
 
@@ -123,6 +118,18 @@ def web(local_port: int, domains: str) -> dict[str, object]:
         "local_ip": "127.0.0.1",
         "local_port": local_port,
         "custom_domains": domains,
+    }
+
+
+def _wrapped(name: str, settings: Settings) -> Proxies:
+    """Return such a proxy with each wrapper, at a domain below the one given."""
+    return {
+        f"{name}-{wrapper}": {
+            **settings,
+            "custom_domains": f"{wrapper}.{settings['custom_domains']}",
+            **WRAPPERS[wrapper],
+        }
+        for wrapper in WRAPPERS
     }
 
 

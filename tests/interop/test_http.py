@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.browser import report_of_page
+from tests.helpers.loads import checksum, make_file
 from tests.helpers.programs import BIN
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.visitors import exchange, visit
@@ -32,9 +35,12 @@ from tests.helpers.web_world import LARGE_MEBIBYTES, PASSWORD, USER, Pair, World
 from tests.helpers.websocket_frames import TEXT, WebSocketVisitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.helpers.peers_go import GoPeer
+
+    Record = Callable[[str, object], None]
 
 __all__ = ["world"]
 
@@ -184,6 +190,38 @@ def test_https_is_routed_by_name_and_trusted(ends: Ends, world: World) -> None:
     # Older ones want the hello in two reads at most.
     if ends.server >= (0, 52):
         assert tls_by_pieces(port, "secure.example.test", authority, 50).body == HELLO
+
+
+@pytest.mark.full
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("host", [SITE, "shop.frps.test"])
+def test_a_browser_loads_a_page_with_many_assets(
+    ends: Ends, world: World, stage: Stage, host: str
+) -> None:
+    address = f"http://{host}/page.html"
+    assert report_of_page(stage, world, ends.pair, address) == world.page_report
+
+
+@pytest.fixture(scope="module")
+def gibibyte(world: World) -> Iterator[tuple[Path, str]]:
+    path = make_file(world.site.folder / "www" / "files" / "gibibyte", 1024)
+    yield path, checksum(path)
+    path.unlink()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_gibibyte_goes_up_in_chunks_and_down(
+    ends: Ends, gibibyte: tuple[Path, str], record_property: Record
+) -> None:
+    source, digest = gibibyte
+    whole, host, begun = (source.stat().st_size, digest), "plain.modes.test", time.monotonic()
+    options = ("-H", "Transfer-Encoding: chunked", "-T", str(source), "--max-time", "300")
+    facts = curl(ends.port, f"http://{host}/upload", *options).facts
+    assert (facts["size"], facts["sha256"]) == whole
+    with Caller(ends.port) as caller:
+        assert digest_of(caller.open(host, "/files/gibibyte")) == whole
+    record_property("seconds", round(time.monotonic() - begun, 1))
 
 
 @pytest.mark.full
