@@ -35,3 +35,11 @@ class Traffic:
     def dropped(self) -> int:
         """All that was lost here."""
         return self.dropped_long + self.dropped_blocked + self.dropped_unknown + self.dropped_unsent
+
+    def describe(self) -> str:
+        """Return all of it in one line, for a log."""
+        return (
+            f"{self.datagrams_in} datagrams in, {self.datagrams_out} out, {self.dropped} dropped"
+            f" ({self.dropped_long} too long, {self.dropped_blocked} with a full work connection,"
+            f" {self.dropped_unknown} for nobody, {self.dropped_unsent} not sent)"
+        )

@@ -105,11 +105,14 @@ class UdpProxy:
 
     def close(self) -> None:
         """See ServesWork.close."""
+        if self._closed:
+            return
         self._closed = True
         self._stop_timer()
         self._drop_waiting()
         self._channel.close()
         self._flows.clear("the proxy was closed")
+        self._context.log.info("closed: %s", self.traffic.describe())
 
     def service_answered(self, flow: LocalFlow) -> None:
         """A local socket can be read."""

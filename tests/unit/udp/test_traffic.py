@@ -15,3 +15,7 @@ def test_all_losses_count_as_dropped() -> None:
         refused=16,
     )
     assert traffic.dropped == 15
+    assert traffic.describe() == (
+        "100 datagrams in, 0 out, 15 dropped (1 too long, 2 with a full work connection,"
+        " 4 for nobody, 8 not sent)"
+    )
