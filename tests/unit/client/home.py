@@ -88,6 +88,11 @@ class Session:
         self.world.settle()
         return asked
 
+    def refuse_proxy(self, error: str) -> None:
+        request = self.control.receive(NewProxy)
+        self.control.send(NewProxyResp(request.proxy_name, error=error))
+        self.world.settle()
+
     def ask_work(self) -> Talker:
         """Ask for a work connection and return it."""
         self.control.send(ReqWorkConn())
