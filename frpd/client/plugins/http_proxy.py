@@ -37,7 +37,7 @@ LIMITS: Final = HttpLimits(answer_seconds=300.0)  # the web is slower than a loc
 CONNECTED: Final = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
-def http_proxy(context: ProxyContext, config: ProxyConfig) -> ServesWork:
+def serve_http_proxy(context: ProxyContext, config: ProxyConfig) -> ServesWork:
     """Return who serves a proxy with this plugin."""
     login = Login(config.plugin_params, "plugin_http_user", "plugin_http_passwd")
 

@@ -42,7 +42,7 @@ _REPLIES: Final = {
 }
 
 
-def socks5(context: ProxyContext, config: ProxyConfig) -> ServesWork:
+def serve_socks5(context: ProxyContext, config: ProxyConfig) -> ServesWork:
     """Return who serves a proxy with this plugin."""
     login = Login(config.plugin_params, "plugin_user", "plugin_passwd")
 

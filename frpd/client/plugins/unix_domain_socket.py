@@ -12,7 +12,7 @@ from frpd.net.resolver import OnFailed
 PATH = "plugin_unix_path"
 
 
-def unix_domain_socket(context: ProxyContext, config: ProxyConfig) -> ServesWork:
+def serve_unix_domain_socket(context: ProxyContext, config: ProxyConfig) -> ServesWork:
     """Return who serves a proxy with this plugin.
 
     Raises:
