@@ -4,14 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from frpd.client.proxies.base import ServesWork
+from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.config.params import Params
+from frpd.log import get_logger
+from frpd.net.connector import Connector
+from frpd.net.resolver import Resolver
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.native import FEATURES
 from tests.helpers.peers import Talker
-from tests.helpers.world import World
+from tests.helpers.world import FixedEntropy, World
 from tests.unit.client.home import Home
+
+
+class Running:
+    """Satisfies Relays: what is under way."""
+
+    def __init__(self) -> None:
+        self.relays: list[object] = []
+
+    def relay_started(self, relay: object) -> None:
+        self.relays.append(relay)
+
+    def relay_ended(self, relay: object) -> None:
+        self.relays.remove(relay)
+
+
+def context_of(world: World, features: frozenset[str] = frozenset()) -> ProxyContext:
+    """Return what a proxy may use, without a client."""
+    return ProxyContext(
+        loop=world.loop,
+        entropy=FixedEntropy(),
+        connector=Connector(world.loop, Resolver(world.pool)),
+        relays=Running(),
+        log=get_logger("frpd.client.test").prefixed("web"),
+        cipher_key=b"k" * 16,
+        features=lambda: features,
+    )
+
 
 FRPD = {"frpd": {"v": 1, "chosen": sorted(FEATURES)}}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frpd.proto.http.host import canonical_domain, canonical_host
+from frpd.proto.http.host import canonical_domain, canonical_host, port_of
 from tests.unit.proto.http.corpus import FOLDER
 
 RECORDED = json.loads((FOLDER / "vhost_routing_v070.json").read_text(encoding="utf-8"))
@@ -73,3 +73,21 @@ def test_any_text_has_a_spelling_that_is_stable(text: str) -> None:
     domain = canonical_domain(text)
     if domain.isascii() and not domain.endswith("."):
         assert canonical_domain(domain) == domain
+
+
+@pytest.mark.parametrize(
+    ("authority", "port"),
+    [
+        ("a.example", 80),
+        ("a.example:", 80),
+        ("a.example:8080", 8080),
+        ("[::1]", 80),
+        ("[::1]:", 80),
+        ("[2001:db8::80]", 80),
+        ("[2001:db8::1]:8080", 8080),
+        ("2001:db8::1", 80),
+        ("a.example:http", 80),
+    ],
+)
+def test_a_port_stands_behind_the_host_and_nowhere_else(authority: str, port: int) -> None:
+    assert port_of(authority, 80) == port

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frpd.proto.http.head import ResponseHead, parse_request, parse_response
-from frpd.proto.http.rewrite import UNSETTABLE, RequestRules, render_request, render_response
+from frpd.proto.http.rewrite import (
+    UNSETTABLE,
+    ForwardRules,
+    RequestRules,
+    Rules,
+    render_request,
+    render_response,
+)
 
 PLAIN = RequestRules(visitor_ip="192.0.2.1")
 FORWARDED = (
@@ -19,7 +26,7 @@ FORWARDED = (
 def sent(
     fields: str = "",
     line: str = "GET /x?y HTTP/1.1",
-    rules: RequestRules = PLAIN,
+    rules: Rules = PLAIN,
     host: str = "Host: a.example:8080\r\n",
 ) -> list[str]:
     """Return the lines that go to the service."""
@@ -359,3 +366,33 @@ def test_an_answer_is_read_by_the_visitor_as_by_us(
 
 def meaning(head: ResponseHead) -> tuple[object, ...]:
     return head.status, head.reason, head.fields, head.wants_close
+
+
+def test_on_the_way_to_whom_the_visitor_names_only_this_hop_changes() -> None:
+    fields = (
+        "Proxy-Authorization: Basic eDp5\r\nAuthorization: Basic YTpi\r\n"
+        "X-Forwarded-For: 1.2.3.4\r\n"
+        "Connection: close, X-Hop\r\nX-Hop: 1\r\nProxy-Connection: close\r\nKeep-Alive: 5\r\n"
+        "Proxy_Authorization: Basic eDp5\r\nTE: gzip\r\nX_Real_IP: 1\r\nCookie: x\r\n"
+    )
+    line = "GET http://b.example:81?q HTTP/1.1"
+    assert sent(fields, line, ForwardRules()) == [
+        "GET /?q HTTP/1.1",
+        "Host: b.example:81",
+        "Authorization: Basic YTpi",
+        "X-Forwarded-For: 1.2.3.4",
+        "X_Real_IP: 1",
+        "Cookie: x",
+    ]
+
+
+def test_a_body_keeps_its_framing_on_the_way_to_whom_the_visitor_names() -> None:
+    line = "POST http://b.example/ HTTP/1.1"
+    chunked = sent("Trailer: X-T\r\nTransfer-Encoding: chunked\r\n", line, ForwardRules())
+    assert chunked[2:] == ["Trailer: X-T", "Transfer-Encoding: chunked"]
+    assert sent("Content-Length: 3\r\n", line, ForwardRules())[2:] == ["Content-Length: 3"]
+
+
+def test_expectations_of_http_1_0_are_ignored_on_the_way_to_whom_the_visitor_names() -> None:
+    lines = sent("Expect: 100-continue\r\n", "POST http://b.example/ HTTP/1.0", ForwardRules())
+    assert lines[2:] == []

@@ -1,0 +1,55 @@
+"""Who serves a proxy, and why nobody can."""
+
+from __future__ import annotations
+
+import pytest
+
+from frpd.client.plugins.base import GuestServer
+from frpd.client.proxies.general import GeneralProxy
+from frpd.client.servers import make_server
+from frpd.config.params import Params
+from frpd.config.proxies import (
+    HttpProxyConfig,
+    ProxyConfig,
+    TcpMuxProxyConfig,
+    TcpProxyConfig,
+    UdpProxyConfig,
+)
+from frpd.errors import ProxyError
+from tests.helpers.world import World
+from tests.unit.client.conftest import world
+from tests.unit.client.plugins.stage import context_of
+
+__all__ = ["world"]
+
+
+def tcp(plugin: str = "", **params: str) -> ProxyConfig:
+    return TcpProxyConfig(name="a", section="a", plugin=plugin, plugin_params=Params(params))
+
+
+def test_a_plugin_serves_in_place_of_the_type(world: World) -> None:
+    context = context_of(world)
+    assert isinstance(make_server(context, tcp()), GeneralProxy)
+    assert isinstance(make_server(context, tcp("socks5")), GuestServer)
+    assert isinstance(make_server(context, tcp("http_proxy")), GuestServer)
+    http = HttpProxyConfig(name="a", section="a", plugin="http_proxy")
+    assert isinstance(make_server(context, http), GuestServer)
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (tcp("nix"), "plugin [nix] is not registered"),
+        (tcp("https2http"), "plugin [https2http] is not supported yet"),
+        (tcp("unix_domain_socket"), "plugin_unix_path not found"),
+        (
+            UdpProxyConfig(name="a", section="a", plugin="socks5"),
+            "plugin [socks5] cannot serve a proxy of type [udp]",
+        ),
+        (TcpMuxProxyConfig(name="a", section="a"), "proxy type [tcpmux] is not supported yet"),
+    ],
+)
+def test_why_nobody_can(world: World, config: ProxyConfig, reason: str) -> None:
+    with pytest.raises(ProxyError) as failure:
+        make_server(context_of(world), config)
+    assert str(failure.value) == reason
