@@ -479,10 +479,10 @@ PLUGINS: Final[dict[str, Rows]] = {
               attr="plugin_passwd"),
     ),
     "static_file": (
-        Field("plugin_local_path", STR, "", SEED, "Folder to serve.", state=PLANNED,
+        Field("plugin_local_path", STR, "", SEED, "Folder to serve.", required=True,
               sample="/srv/www"),
-        Field("plugin_strip_prefix", STR, "", SEED, "First part of the served paths.",
-              state=PLANNED, sample="static"),
+        Field("plugin_strip_prefix", STR, "", SEED, "First part of all paths, as in /static/a.",
+              sample="static"),
         *_PLUGIN_LOGIN,
     ),
     "unix_domain_socket": (

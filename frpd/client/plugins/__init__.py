@@ -10,6 +10,7 @@ from typing import Final
 
 from frpd.client.plugins.http_proxy import serve_http_proxy
 from frpd.client.plugins.socks5 import serve_socks5
+from frpd.client.plugins.static_file import StaticFileProxy
 from frpd.client.plugins.unix_domain_socket import serve_unix_domain_socket
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.config.proxies import ProxyConfig
@@ -17,5 +18,6 @@ from frpd.config.proxies import ProxyConfig
 PLUGINS: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
     "http_proxy": serve_http_proxy,
     "socks5": serve_socks5,
+    "static_file": StaticFileProxy,
     "unix_domain_socket": serve_unix_domain_socket,
 }

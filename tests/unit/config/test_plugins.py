@@ -88,10 +88,15 @@ def params(text: str) -> dict[str, str]:
     return dict(values["plugin_params"])
 
 
-@pytest.mark.parametrize("plugin", ["http_proxy", "static_file"])
-def test_the_password_may_have_its_name_of_the_newer_formats(plugin: str) -> None:
-    text = f"plugin = {plugin}\nplugin_http_user = u\nplugin_http_password = p\n"
-    assert params(text) == {"plugin_http_user": "u", "plugin_http_passwd": "p"}
+@pytest.mark.parametrize(
+    ("plugin", "needed"), [("http_proxy", {}), ("static_file", {"plugin_local_path": "/srv"})]
+)
+def test_the_password_may_have_its_name_of_the_newer_formats(
+    plugin: str, needed: dict[str, str]
+) -> None:
+    lines = "".join(f"{key} = {value}\n" for key, value in needed.items())
+    text = f"plugin = {plugin}\n{lines}plugin_http_user = u\nplugin_http_password = p\n"
+    assert params(text) == {**needed, "plugin_http_user": "u", "plugin_http_passwd": "p"}
     assert said(text) == []
 
 
