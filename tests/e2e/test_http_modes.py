@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
@@ -13,7 +14,7 @@ import pytest
 from tests.helpers.loads import checksum, make_file
 from tests.helpers.programs import free_port, wait_until
 from tests.helpers.stage import WRAPPERS, Stage
-from tests.helpers.visitors import is_over, read_to_end, visit
+from tests.helpers.visitors import is_over, read_to_end, reset, visit
 from tests.helpers.web import EVENTS
 from tests.helpers.web_site import HELLO, MEBIBYTE
 from tests.helpers.web_visits import (
@@ -103,6 +104,29 @@ def test_events_are_not_held_back_in_any_mode(
 
 
 # --- one port for all ---
+
+
+@MODES
+def test_nothing_is_left_of_visitors_who_have_gone(stage: Stage, world: World, mux: bool) -> None:
+    proxies = {name: world.proxies()[name] for name in ("site", "mirror", "mute", "secure")}
+    pair = open_pair(stage, proxies, mux=mux)
+    ask(pair.http_port, MIRROR)
+    before = [(program, program.descriptors()) for program in (pair.frps, pair.frpc)]
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            caller = stack.enter_context(Caller(pair.http_port))
+            assert caller.ask(MIRROR).status == caller.ask(SITE, "/hello.txt").status == 200
+            caller.open(SITE, "/large").read(1000)
+            visitor = stack.enter_context(visit(pair.http_port))
+            websocket = stack.enter_context(WebSocketVisitor(visitor, MIRROR))
+            assert websocket.echo(b"hello") == b"hello"
+            stack.enter_context(visit(pair.https_port)).sendall(b"\x16\x03\x01")
+            mute = visit(pair.http_port)
+            stack.callback(reset, mute)
+            mute.sendall(b"POST / HTTP/1.1\r\nHost: mute.example.test\r\nContent-Length: 9\r\n\r\n")
+        wait_until(lambda: world.mute.waiting == 10, "the service is asked")
+    for program, count in before:
+        program.wait_for_descriptors(count + 2)  # what is in stock differs by a little
 
 
 @MODES
