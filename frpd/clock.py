@@ -23,6 +23,11 @@ class MonotonicClock:
         return time.monotonic()
 
 
+def unix_time() -> float:
+    """Return Unix seconds, for what people are shown."""
+    return time.time()
+
+
 def unix_now() -> int:
     """Return whole Unix seconds, for the timestamps that travel in messages."""
     return int(time.time())

@@ -333,6 +333,25 @@ def setup(*, target: str, level: str, max_days: int, color: bool) -> None:
     logging.getLogger("frpd").setLevel(_LEVELS.get(level, logging.WARNING))
 
 
+def level() -> str:
+    """Return the word for the least serious lines that are logged."""
+    number = logging.getLogger("frpd").getEffectiveLevel()
+    return next((word for word, least in _LEVELS.items() if number <= least), "error")
+
+
+def set_level(level_name: str) -> str:
+    """Log from this level on; return the word for the one before. Any thread.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    if level_name not in _LEVELS:
+        raise ValueError(f"no level {level_name!r}; accepted: {', '.join(_LEVELS)}")
+    before = level()
+    logging.getLogger("frpd").setLevel(_LEVELS[level_name])
+    return before
+
+
 def close() -> None:
     """Take back what :func:`setup` did; until the next one only warnings appear, on stderr."""
     root = logging.getLogger()

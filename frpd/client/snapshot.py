@@ -10,7 +10,7 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frpd.clock import unix_now
+from frpd.clock import unix_time
 from frpd.net.address import join_host_port
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Connections:
 
 def take_snapshot(service: Service, loop: SelectorLoop) -> ClientSnapshot:
     """Return a copy of what is known. Loop thread only."""
-    now, loop_now = float(unix_now()), loop.now()
+    now, loop_now = unix_time(), loop.now()
     live = _live_bytes(service)
     return ClientSnapshot(
         taken_at=now,
@@ -154,13 +154,14 @@ def take_connections(
     running = (relay.progress() for relay in service.relays)
     wanted = [one for one in running if proxy in ("", one.owner)]
     oldest = heapq.nsmallest(limit, wanted, key=lambda one: one.begun)
-    now, loop_now = float(unix_now()), loop.now()
+    now, loop_now = unix_time(), loop.now()
     return Connections(len(wanted), tuple(_connection(one, now, loop_now) for one in oldest))
 
 
 def _connection(one: Progress, now: float, loop_now: float) -> Connection:
     age = loop_now - one.begun
-    return Connection(one.owner, one.source, now - age, age, one.bytes_in, one.bytes_out)
+    since = round(now - age, 1)
+    return Connection(one.owner, one.source, since, age, one.bytes_in, one.bytes_out)
 
 
 def _live_bytes(service: Service) -> Mapping[str, Live]:
@@ -179,7 +180,7 @@ def _session(service: Service, now: float, loop_now: float) -> SessionSnapshot:
         protocol=config.protocol,
         tls=config.tls_enable or config.protocol == "wss",
         is_connected=facts.is_connected,
-        since=None if facts.since is None else now + facts.since - loop_now,
+        since=None if facts.since is None else round(now + facts.since - loop_now, 1),
         retry_in_seconds=_until(facts.retry_at, loop_now),
         run_id=facts.run_id,
         server_version=facts.server_version,
@@ -199,7 +200,7 @@ def _proxy(entry: ProxyEntry, live: Live, now: float, loop_now: float) -> ProxyS
         proxy_type=config.proxy_type,
         phase=entry.phase.value,
         error=entry.error,
-        since=now + entry.since - loop_now if entry.since else None,
+        since=round(now + entry.since - loop_now, 1) if entry.since else None,
         retry_in_seconds=_until(entry.retry_at, loop_now) if entry.awaits_retry else None,
         remote_addr=entry.remote_addr,
         wanted_port=getattr(config, "remote_port", 0),

@@ -164,6 +164,15 @@ class SocketStream:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.close()
 
+    def detach(self) -> socket.socket:
+        """Give the socket up to somebody else; only before anything was read or written."""
+        assert not self._pushed_back
+        assert self._pipe is None
+        self._closed = True
+        self._watch.close()
+        self._on_readable = self._on_writable = None
+        return self._sock
+
     # Payload that never enters this process.
 
     @property

@@ -11,7 +11,7 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from frpd.clock import unix_now
+from frpd.clock import unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +141,7 @@ class Connections:
 
 def take_snapshot(service: Service, loop: SelectorLoop) -> ServerSnapshot:
     """Return a copy of what is known. Loop thread only."""
-    now = float(unix_now())
+    now = unix_time()
     books = service.books
     books.sample()
     total_in, total_out = books.statistics.total(now)
@@ -180,7 +180,7 @@ def take_connections(
         if proxy in ("", one.owner) and run_id in ("", service.books.owner(one.owner))
     ]
     oldest = heapq.nsmallest(limit, wanted, key=lambda one: one.begun)
-    now, loop_now = float(unix_now()), loop.now()
+    now, loop_now = unix_time(), loop.now()
     return Connections(
         len(wanted), tuple(_connection(service, one, now, loop_now) for one in oldest)
     )
@@ -194,7 +194,7 @@ def _connection(service: Service, one: Progress, now: float, loop_now: float) ->
         proxy_type=GONE if proxy is None else proxy.proxy_type,
         run_id=service.books.owner(one.owner),
         visitor=one.source,
-        since=now - age,
+        since=round(now - age, 1),
         age_seconds=age,
         bytes_in=one.bytes_in,
         bytes_out=one.bytes_out,
@@ -242,7 +242,7 @@ def _session(service: Service, run_id: str, clock_offset: float) -> SessionSnaps
         os=login.os,
         arch=login.arch,
         address=connection.peer,
-        since=control.since + clock_offset,
+        since=round(control.since + clock_offset, 1),
         layers=tuple(connection.layers),
         features=tuple(sorted(control.features)),
         is_mux=connection.is_mux,

@@ -1,0 +1,106 @@
+"""Endpoints that frps and frpc have in common, and what their answers are made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from frpd import __version__, log
+from frpd.admin.loop_calls import LoopCalls
+from frpd.admin.reload import Reload, ReloadReport
+from frpd.admin.web_app import AdminApp, ApiError, Reply, body_string, flag
+from frpd.clock import unix_now
+from frpd.proto import native
+from frpd.selector_loop import SelectorLoop
+
+RELOAD_SECONDS: Final = 30.0
+MAX_CONNS: Final = 10_000
+DEFAULT_CONNS: Final = 1000
+
+Object = dict[str, object]
+
+
+def health(app: AdminApp) -> None:
+    """Register ``/healthz``."""
+    app.free("/healthz", Reply)
+
+
+def log_level(app: AdminApp) -> None:
+    """Register what shows and changes the level of the log."""
+
+    def show() -> Object:
+        return {"level": log.level()}
+
+    def change() -> Object:
+        level = body_string("level")
+        try:
+            before = log.set_level(level)
+        except ValueError as error:
+            raise ApiError(400, str(error)) from error
+        return {"level": level, "before": before}
+
+    app.get("/api/log-level", show)
+    app.change("PUT", "/api/log-level", change)
+
+
+def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]:
+    """Return a handler that reloads and waits for the report."""
+
+    def handle() -> Object:
+        if reload is None:
+            raise ApiError(501, "reload is not possible here", code=1)
+        strict = flag("strict") or flag("strictConfig")
+
+        def begin(done: Callable[[ReloadReport], None]) -> None:
+            reload(strict, done)
+
+        report = calls.ask_for(begin, RELOAD_SECONDS)
+        if report.error:
+            raise ApiError(400, report.error, code=report.code or 1)
+        fields = asdict(report)
+        del fields["error"], fields["code"]
+        return {"code": 0, "msg": "", **fields}
+
+    return handle
+
+
+def about(program: str, started_at: float) -> Object:
+    """Return what says which program this is, and since when it runs."""
+    return {
+        "program": program,
+        "version": __version__,
+        "pid": os.getpid(),
+        "started_at": started_at,
+        "uptime_seconds": max(0.0, unix_now() - started_at),
+        "log_level": log.level(),
+    }
+
+
+def loop_figures(loop: SelectorLoop) -> Object:
+    """Return how the loop does. Loop thread only."""
+    return {
+        "turns": loop.turns,
+        "lag_seconds": loop.lag_seconds,
+        "worst_lag_seconds": loop.worst_lag_seconds,
+        "watches": loop.watch_count,
+        "timers": loop.timer_count,
+    }
+
+
+def speaks(features: tuple[str, ...], version: str) -> str:
+    """Return in words what a peer and we speak with each other."""
+    if not features:
+        return f"frp {version}, legacy cipher"
+    return "frpd, sealed" if native.SEAL in features else "frpd, legacy cipher"
+
+
+def weaknesses(features: tuple[str, ...], *, tls: bool) -> list[str]:
+    """Return what is weak about how a peer and we speak, a sentence each."""
+    if tls or native.SEAL in features:
+        return []
+    return [
+        "the control connection uses frp's legacy cipher, which does not notice changes",
+        "payload of proxies without use_encryption can be read on the way",
+    ]

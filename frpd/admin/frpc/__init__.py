@@ -1,0 +1,1 @@
+"""Endpoints of frpc, by group; frpc_api has the table."""

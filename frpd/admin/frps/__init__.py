@@ -1,0 +1,1 @@
+"""Endpoints of frps, by group; frps_api has the table."""

@@ -1,0 +1,38 @@
+"""Endpoints: what the server is and how it does."""
+
+from __future__ import annotations
+
+from frpd.admin.both import about, loop_figures
+from frpd.admin.frps.desk import ServerDesk
+from frpd.admin.frps.shapes import Object, server_info
+from frpd.admin.web_app import AdminApp
+from frpd.config.server import ServerConfig
+from frpd.server.snapshot import ServerSnapshot, take_snapshot
+
+
+def register(app: AdminApp, desk: ServerDesk) -> None:
+    """Register the group."""
+
+    def info() -> Object:
+        def look() -> tuple[ServerConfig, ServerSnapshot]:
+            return desk.service.config, take_snapshot(desk.service, desk.loop)
+
+        return server_info(*desk.calls.ask(look))
+
+    def status() -> Object:
+        snapshot, loop = desk.calls.ask(
+            lambda: (take_snapshot(desk.service, desk.loop), loop_figures(desk.loop))
+        )
+        return {
+            **about("frps", snapshot.started_at),
+            "clients": snapshot.clients_online,
+            "proxies": snapshot.count_by_type(),
+            "connections": snapshot.connections_open,
+            "traffic_today": {"in": snapshot.total_in[0], "out": snapshot.total_out[0]},
+            "traffic_days": {"in": snapshot.total_in, "out": snapshot.total_out},
+            "loop": loop,
+        }
+
+    app.get("/api/serverinfo", info)
+    app.get("/api/status", status)
+    app.get("/api/frpd/status", status)

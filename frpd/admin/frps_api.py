@@ -1,0 +1,30 @@
+"""The API of frps: its groups of endpoints, and the application that serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from frpd.admin import both
+from frpd.admin.access import Gate
+from frpd.admin.frps import actions, clients, overview, proxies, v2
+from frpd.admin.frps.desk import ServerDesk
+from frpd.admin.web_app import AdminApp, Environ
+
+GROUPS: Final[tuple[Callable[[AdminApp, ServerDesk], None], ...]] = (
+    overview.register,
+    proxies.register,
+    clients.register,
+    actions.register,
+    v2.register,
+)
+
+
+def frps_app(desk: ServerDesk, choose_gate: Callable[[Environ], Gate]) -> AdminApp:
+    """Return the application."""
+    app = AdminApp(choose_gate)
+    both.health(app)
+    both.log_level(app)
+    for register in GROUPS:
+        register(app, desk)
+    return app

@@ -1,0 +1,39 @@
+"""What a reload is to the admin APIs: something that is begun on the loop and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadReport:
+    """How a reload went. With an error nothing was changed.
+
+    Attributes:
+        error: why the file cannot be used; "" for success.
+        code: of an error, in frp's numbers: 1 the file, 2 [common], 3 proxies, 4 applying.
+        added: names of proxies and visitors, or of keys.
+        removed: the same.
+        changed: the same.
+        unchanged: how many are as they were.
+        not_live: what was changed in the file and needs a restart.
+        warnings: what the file's operator should be told.
+    """
+
+    error: str = ""
+    code: int = 0
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    unchanged: int = 0
+    not_live: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+Reload: TypeAlias = Callable[[bool, Callable[[ReloadReport], None]], None]
+"""``reload(strict, on_done)``: loop thread only; ``on_done`` is called once, on the loop.
+
+With ``strict`` warnings of the file are errors.
+"""

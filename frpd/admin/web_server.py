@@ -1,0 +1,137 @@
+"""The web server: waitress, fed with connections that the loop has accepted.
+
+waitress reads requests on one thread of its own and hands only whole ones to its workers, so
+that slow clients cost memory within bounds and no thread. It is imported when the first request
+comes. What it lacks is here: a deadline for the whole of a request, and a word when a connection
+is over. Why waitress: docs/adr/0007-admin-web-server.md.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer
+
+from frpd.clock import MonotonicClock
+
+THREADS: Final = 4
+MAX_BODY_BYTES: Final = 1024 * 1024
+MAX_HEAD_BYTES: Final = 32 * 1024
+REQUEST_SECONDS: Final = 15.0
+"""From the first byte of a request to its last."""
+IDLE_SECONDS: Final = 60
+"""Between two requests, or before the first."""
+CLEAN_SECONDS: Final = 5
+STOP_SECONDS: Final = 1.0
+
+Address = tuple[str, int]
+
+_clock = MonotonicClock()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc] # waitress is not typed
+    """One connection."""
+
+    begun: float | None = None
+    """When the request that is being received began."""
+    is_counted = True
+
+    def received(self, data: bytes) -> bool:
+        if self.begun is None:
+            self.begun = _clock.now()
+        result: bool = super().received(data)
+        if self.request is None:
+            self.begun = None
+        return result
+
+    def del_channel(self, map: object = None) -> None:  # noqa: A002 - waitress' name
+        super().del_channel(map)
+        if self.is_counted:
+            self.is_counted = False
+            self.server.on_closed(self.addr)
+
+
+class WebServer(BaseWSGIServer):  # type: ignore[misc] # as above
+    """Serves a WSGI application on connections that it is given.
+
+    Args:
+        application: called on worker threads; REMOTE_ADDR is what ``adopt`` was given.
+        on_closed: called with the address of each connection that is over, on our thread.
+    """
+
+    channel_class = _Channel
+
+    def __init__(
+        self, application: Callable[..., Any], on_closed: Callable[[Address], None]
+    ) -> None:
+        self.on_closed = on_closed
+        self._stopping = False
+        adjustments = Adjustments(
+            threads=THREADS,
+            ident="frpd",
+            max_request_body_size=MAX_BODY_BYTES,
+            max_request_header_size=MAX_HEAD_BYTES,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=CLEAN_SECONDS,
+            clear_untrusted_proxy_headers=False,  # that there is a proxy is worth knowing
+            log_socket_errors=False,
+            asyncore_use_poll=True,
+        )
+        # It never listens; only the place of a listening socket has to be filled.
+        super().__init__(
+            application,
+            map={},
+            _start=False,
+            _sock=socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+            adj=adjustments,
+            sockinfo=(socket.AF_UNIX, socket.SOCK_STREAM, 0, None),
+            bind_socket=False,
+        )
+
+    def getsockname(self) -> tuple[str, int]:
+        """Return what WSGI calls SERVER_NAME and SERVER_PORT where there is no Host."""
+        return "frpd", 0
+
+    def adopt(self, sock: socket.socket, address: Address) -> None:
+        """Serve a connection, which is owned from now on. Any thread.
+
+        Args:
+            sock: connected.
+            address: whose it is, for REMOTE_ADDR and REMOTE_PORT.
+        """
+
+        def enter() -> None:
+            if self._stopping:
+                sock.close()
+            else:
+                self.channel_class(self, sock, address, self.adj, map=self._map)
+
+        self.trigger.pull_trigger(enter)
+
+    def run(self) -> None:
+        """Serve until stop(); then close everything. Occupies its thread."""
+        try:
+            while not self._stopping:
+                wasyncore.loop(timeout=CLEAN_SECONDS, use_poll=True, map=self._map, count=1)
+        finally:
+            self.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+            wasyncore.close_all(self._map, ignore_all=True)
+
+    def stop(self) -> None:
+        """Have run() return. Any thread; idempotent."""
+        if not self._stopping:
+            self._stopping = True
+            self.trigger.pull_trigger()
+
+    def maintenance(self, now: float) -> None:
+        """Close who is idle for too long, or takes too long over a request."""
+        super().maintenance(now)
+        latest = _clock.now() - REQUEST_SECONDS
+        for channel in list(self.active_channels.values()):
+            if channel.begun is not None and channel.begun < latest:
+                channel.will_close = True
