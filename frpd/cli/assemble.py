@@ -8,6 +8,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from frpd import log
+from frpd.cli.account import find_account
+from frpd.cli.admin_room import (
+    ADMIN_SERVER,
+    DASHBOARD,
+    AdminSockets,
+    WithAdmin,
+    bind_client_admin,
+    bind_server_admin,
+    client_room,
+    dashboard_tls,
+    server_room,
+)
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
 from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
 from frpd.cli.flags import DaemonOptions
@@ -31,7 +44,10 @@ _log = log.get_logger("frpd.cli.assemble")
 
 
 def run_server(
-    config: ServerConfig, warnings: Iterable[str], background: DaemonOptions | None = None
+    config: ServerConfig,
+    warnings: Iterable[str],
+    background: DaemonOptions | None = None,
+    file: ConfigFile | None = None,
 ) -> int:
     """Run frps until it is stopped; return the exit status.
 
@@ -39,23 +55,34 @@ def run_server(
         config: checked.
         warnings: for the head of the log.
         background: of ``--daemon``; the parent's status then tells whether it serves.
+        file: where the configuration comes from; None for the command line.
     """
     said = [*warnings, *server_warnings(config)]
+    admin = AdminSockets()
+
+    def bind() -> list[socket.socket]:
+        nonlocal admin
+        admin = bind_server_admin(config, _explain, _owner(background))
+        try:
+            return [*admin.all(), *bind_ports(config)]
+        except ListenError:
+            admin.close()
+            raise
+
+    def serve(bound: list[socket.socket], report: Report) -> int:
+        return _serve(config, bound[len(admin.all()) :], admin, report, file)
+
+    def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
+        _start_log(config, said)
+        return serve(bound, report)
+
     try:
         if background is None:
             _start_log(config, said)
-            return _serve(config, bind_ports(config), Terminal())
+            return serve(bind(), Terminal())
         config = replace(config, log_file=daemon_log_file(config.log_file))
-
-        def serve(listeners: list[socket.socket], report: Report) -> int:
-            _start_log(config, said)
-            return _serve(config, listeners, report)
-
         return run_in_background(
-            background,
-            bind=lambda: bind_ports(config),
-            try_log=lambda: _try_log(config),
-            serve=serve,
+            background, bind=bind, try_log=lambda: _try_log(config), serve=serve_as_daemon
         )
     except ListenError as error:
         print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
@@ -65,7 +92,10 @@ def run_server(
 
 
 def run_client(
-    setup: ClientSetup, warnings: Iterable[str], background: DaemonOptions | None = None
+    setup: ClientSetup,
+    warnings: Iterable[str],
+    background: DaemonOptions | None = None,
+    file: ConfigFile | None = None,
 ) -> int:
     """Run frpc until it is stopped; return the exit status.
 
@@ -73,48 +103,69 @@ def run_client(
         setup: checked.
         warnings: for the head of the log.
         background: as for run_server. Without ``login_fail_exit`` nobody waits for the login.
+        file: where the configuration comes from; None for the command line.
     """
     refusals = list(client_refusals(setup))
     if refusals:
         print(*refusals, sep="\n", flush=True)
         return 1
     said = [*warnings, *client_warnings(setup)]
+    admin = AdminSockets()
+
+    def bind() -> list[socket.socket]:
+        nonlocal admin
+        admin = bind_client_admin(setup.common, _explain, _owner(background))
+        return admin.all()
+
+    def serve(_bound: list[socket.socket], report: Report) -> int:
+        return _connect(setup, admin, report, file)
+
+    def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
+        _start_log(setup.common, said)
+        return serve(bound, report)
+
     try:
         if background is None:
             _start_log(setup.common, said)
-            return _connect(setup, Terminal())
+            return serve(bind(), Terminal())
         log_file = daemon_log_file(setup.common.log_file)
         setup = replace(setup, common=replace(setup.common, log_file=log_file))
-
-        def serve(_listeners: list[socket.socket], report: Report) -> int:
-            _start_log(setup.common, said)
-            return _connect(setup, report)
-
         return run_in_background(
-            background, bind=list, try_log=lambda: _try_log(setup.common), serve=serve
+            background, bind=bind, try_log=lambda: _try_log(setup.common), serve=serve_as_daemon
         )
     except ConfigError as error:
         print(error, flush=True)
         return 1
 
 
-def _serve(config: ServerConfig, listeners: list[socket.socket], report: Report) -> int:
+def _serve(
+    config: ServerConfig,
+    listeners: list[socket.socket],
+    admin: AdminSockets,
+    report: Report,
+    file: ConfigFile | None,
+) -> int:
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
     try:
         service = ServerService(loop, pool, config, SystemEntropy())
         service.listen(listeners)
+        room = server_room(loop, service, admin, file=file)
+        room.open(DASHBOARD, dashboard_tls(loop, config))
         # In the first turn: who reads the line may send a signal, and it is heard by then.
         loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)
-        return Daemon(loop, config.shutdown_drain_seconds).run(service)
+        return Daemon(loop, config.shutdown_drain_seconds).run(WithAdmin(service, room))
     finally:
+        admin.close()
         pool.close()
         loop.close()
 
 
-def _connect(setup: ClientSetup, report: Report) -> int:
+def _connect(
+    setup: ClientSetup, admin: AdminSockets, report: Report, file: ConfigFile | None
+) -> int:
     common = setup.common
     raise_descriptor_limit()
     loop = SelectorLoop()
@@ -137,20 +188,31 @@ def _connect(setup: ClientSetup, report: Report) -> int:
         on_fatal=give_up,
         on_first_login=report.ready,
     )
+    room = client_room(loop, service, admin, file=file, stop=daemon.stop)
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)
     loop.call_soon(service.start)
     if not common.login_fail_exit:
         loop.call_soon(report.ready)
     try:
-        status = daemon.run(service)
+        room.open(ADMIN_SERVER)
+        status = daemon.run(WithAdmin(service, room))
     finally:
+        admin.close()
         watcher.close()
         pool.close()
         loop.close()
     if refusal:
         report.failed(refusal)
     return status
+
+
+def _owner(background: DaemonOptions | None) -> tuple[int, int] | None:
+    """Return user and group that a daemon will become."""
+    if background is None or background.user is None:
+        return None
+    account = find_account(background.user)
+    return account.uid, account.gid
 
 
 def _start_log(config: ServerConfig | ClientConfig, warnings: Iterable[str]) -> None:

@@ -60,6 +60,11 @@ class Daemon:
         self._exit_status = 1
         self._loop.stop()
 
+    def stop(self) -> None:
+        """End as after SIGTERM; loop thread only."""
+        if not self._ending:
+            self._terminate()
+
     def _terminate(self) -> None:
         if self._ending:
             self._loop.stop()  # asked twice: do not wait

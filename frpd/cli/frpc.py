@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
 from frpd.cli.flags import (
     FrpParser,
@@ -78,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_client(loaded.value, loaded.warnings, background)
+    file = None
+    if options.command is None:
+        file = ConfigFile.named(options.config, options.ini_dialect)
+    return run_client(loaded.value, loaded.warnings, background, file)
 
 
 def _load(options: argparse.Namespace) -> Loaded[ClientSetup]:

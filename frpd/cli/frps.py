@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
 from frpd.cli.flags import (
     add_daemon_flags,
@@ -64,8 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.words[:1] == ["verify"]:
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
     background = daemon_options(parser, options)
+    file: ConfigFile | None = None
     try:
         if options.config is not None:
+            file = ConfigFile.named(options.config, options.ini_dialect)
             loaded = load_server(options.config, dialect=options.ini_dialect)
         else:
             loaded = Loaded(server_from_flags(given(options, FLAGS)))
@@ -76,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_server(loaded.value, loaded.warnings, background)
+    return run_server(loaded.value, loaded.warnings, background, file)
 
 
 def program() -> NoReturn:

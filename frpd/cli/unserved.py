@@ -17,7 +17,6 @@ from frpd.transports import TRANSPORTS
 _SERVER_PORTS: Final = {
     "kcp_bind_port": "KCP",
     "bind_udp_port": "xtcp",
-    "dashboard_port": "the dashboard",
 }
 
 
@@ -30,8 +29,6 @@ def server_warnings(config: ServerConfig) -> Iterator[str]:
 
 def client_warnings(setup: ClientSetup) -> Iterator[str]:
     """Yield a line for each setting of frpc.ini that will have no effect."""
-    if setup.common.admin_port:
-        yield "[common] admin_port has no effect: there is no admin API yet"
     for visitor in setup.visitors:
         if visitor.visitor_type not in VISITORS:
             kind = f"{visitor.visitor_type} visitors"

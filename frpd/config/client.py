@@ -45,6 +45,7 @@ class ClientConfig:
     log_max_days: int = 3
     disable_log_color: bool = False
     native: str = "auto"
+    control_socket: str = ""
     splice_pipe_bytes: int = 1048576
     splice_budget_bytes: int = 33554432
     window_budget_bytes: int = 67108864

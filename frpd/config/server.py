@@ -56,6 +56,7 @@ class ServerConfig:
     max_pending_connections: int = 1024
     max_pending_per_source: int = 256
     native: str = "auto"
+    control_socket: str = ""
     splice_pipe_bytes: int = 1048576
     splice_budget_bytes: int = 33554432
     window_budget_bytes: int = 67108864

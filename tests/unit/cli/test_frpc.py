@@ -9,6 +9,7 @@ import pytest
 
 from frpd import __version__
 from frpd.cli import assemble, frpc
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
@@ -25,16 +26,19 @@ class Started:
     def __init__(self) -> None:
         self.setup: ClientSetup | None = None
         self.background: DaemonOptions | None = None
+        self.file: ConfigFile | None = None
 
     def __call__(
         self,
         setup: ClientSetup,
         warnings: Iterable[str],
         background: DaemonOptions | None = None,
+        file: ConfigFile | None = None,
     ) -> int:
         del warnings
         self.setup = setup
         self.background = background
+        self.file = file
         return STATUS
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from frpd import __version__
 from frpd.cli import assemble, frps
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.fields import SERVER
 from frpd.config.flags import ALIASES
@@ -23,6 +24,7 @@ class Started:
     def __init__(self) -> None:
         self.config: ServerConfig | None = None
         self.background: DaemonOptions | None = None
+        self.file: ConfigFile | None = None
         self.warnings: list[str] = []
 
     def __call__(
@@ -30,9 +32,11 @@ class Started:
         config: ServerConfig,
         warnings: Iterable[str],
         background: DaemonOptions | None = None,
+        file: ConfigFile | None = None,
     ) -> int:
         self.config = config
         self.background = background
+        self.file = file
         self.warnings = list(warnings)
         return STATUS
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PORTS = {
     "kcp_bind_port": "KCP",
     "bind_udp_port": "xtcp",
-    "dashboard_port": "the dashboard",
 }
 
 
@@ -49,7 +48,7 @@ def test_each_port_that_nobody_listens_on_has_its_line(key: str) -> None:
 
 def test_no_port_is_forgotten() -> None:
     assert set(PORTS) == unserved_ports(SERVER)
-    assert unserved_ports(CLIENT) == {"admin_port"}
+    assert unserved_ports(CLIENT) == set()
 
 
 def test_all_ports_are_told_together() -> None:
@@ -61,12 +60,6 @@ def test_defaults_are_all_served() -> None:
     assert list(server_warnings(ServerConfig())) == []
     assert list(client_warnings(setup())) == []
     assert list(client_refusals(setup())) == []
-
-
-def test_admin_port_has_no_effect() -> None:
-    assert list(client_warnings(setup(admin_port=7400))) == [
-        "[common] admin_port has no effect: there is no admin API yet"
-    ]
 
 
 def test_each_visitor_that_is_not_served_is_told_by_its_section_and_proxies_are_not() -> None:
@@ -94,11 +87,3 @@ def test_frpc_does_not_run_over_a_carrier_that_is_missing(protocol: str) -> None
 @pytest.mark.parametrize("protocol", TRANSPORTS)
 def test_a_carrier_of_the_table_is_not_refused(protocol: str) -> None:
     assert list(client_refusals(setup(protocol=protocol))) == []
-
-
-def test_an_admin_port_and_visitors_are_told_together() -> None:
-    common = ClientConfig(admin_port=7400)
-    visitor = VISITORS["xtcp"](section="peer", name="peer", server_name="x", bind_port=1)
-    warnings = list(client_warnings(ClientSetup(common=common, visitors=(visitor,))))
-    starts = ("[common] admin_port", "[peer] is not started")
-    assert all(text.startswith(start) for text, start in zip(warnings, starts, strict=True))

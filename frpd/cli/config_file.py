@@ -1,0 +1,52 @@
+"""The file that a program was started with: what a reload reads again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from frpd.config.client import ClientSetup
+from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.server import ServerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file of ``-c``.
+
+    Attributes:
+        path: absolute, since a daemon leaves its folder.
+        dialect: of ``--ini_dialect``, if it was given.
+    """
+
+    path: str
+    dialect: str | None = None
+
+    @classmethod
+    def named(cls, path: str, dialect: str | None) -> ConfigFile:
+        """Return the file of a path that was typed."""
+        return cls(os.path.abspath(path), dialect)
+
+    def load_server(self, *, strict: bool = False) -> Loaded[ServerConfig]:
+        """Read it as frps.ini. Any thread.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        return load_server(self.path, dialect=self.dialect, strict=strict)
+
+    def load_client(self, *, strict: bool = False) -> Loaded[ClientSetup]:
+        """Read it as frpc.ini. Any thread.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        return load_client(self.path, dialect=self.dialect, strict=strict)
+
+    def check_client(self, path: str) -> None:
+        """Read another file in this one's place. Any thread.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        load_client(path, dialect=self.dialect)
