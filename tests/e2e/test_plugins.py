@@ -106,8 +106,11 @@ def test_a_plugin_serves_a_virtual_host(tunnel: Tunnel, outside: Outside, tmp_pa
     assert checksum(got) == checksum(outside.large)
 
 
-@pytest.mark.parametrize("name", ["http", "http-open"])
-@pytest.mark.parametrize("tunnels", [False, True], ids=["forward", "connect"])
+@pytest.mark.parametrize(
+    ("name", "tunnels"),
+    [("http", False), ("http", True), ("http-open", False)],
+    ids=["forward", "connect", "open"],
+)
 def test_curl_through_http_proxy(
     tunnel: Tunnel, outside: Outside, tmp_path: Path, name: str, tunnels: bool
 ) -> None:
@@ -133,8 +136,9 @@ def test_http_proxy_says_what_is_wrong(tunnel: Tunnel, outside: Outside, tmp_pat
     assert "nobody" not in got.read_text()
 
 
-@pytest.mark.parametrize("name", ["socks", "socks-open"])
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("name", "host"), [("socks", "localhost"), ("socks-open", "127.0.0.1")], ids=["login", "open"]
+)
 def test_curl_through_socks5(
     tunnel: Tunnel, outside: Outside, tmp_path: Path, name: str, host: str
 ) -> None:
