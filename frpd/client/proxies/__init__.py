@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from frpd.client.proxies.general import GeneralProxy, ProxyContext, ServesWork
+from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.client.proxies.general import GeneralProxy
 from frpd.client.proxies.udp import UdpProxy
 from frpd.config.proxies import ProxyConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.client.proxies.base import ProxyContext
 from frpd.client.proxies.work_leg import join, open_work, refuse_work, source_of
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
@@ -16,8 +16,6 @@ from frpd.net.resolver import OnFailed
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import StartWorkConn
 from frpd.transports.work import WorkStream
-
-__all__ = ["GeneralProxy", "LocalVisit", "ProxyContext", "ServesWork"]
 
 # The local service is near: who does not answer within this is down.
 LOCAL_DIAL_SECONDS = 10.0
