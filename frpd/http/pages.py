@@ -55,7 +55,10 @@ _MEANINGS: Final = {
     ),
     500: ("Internal Server Error", "The request could not be served because of a mistake here."),
     501: ("Not Implemented", "The request asks for something that is not offered here."),
-    502: ("Bad Gateway", "The answer of what serves this page could not be understood."),
+    502: (
+        "Bad Gateway",
+        "What serves this page cannot be reached, or its answer could not be understood.",
+    ),
     503: ("Service Unavailable", "What serves this page is busy. Please try again later."),
     504: ("Gateway Timeout", "What serves this page did not answer in time."),
     505: ("HTTP Version Not Supported", "This version of HTTP is not spoken here."),
