@@ -375,20 +375,22 @@ def test_a_reader_that_waits_for_a_paid_pipe_hears_of_the_reset(tunnel: Tunnel) 
 # The end of the link.
 
 
-def clog_with_a_pipe(tunnel: Tunnel, visit: Visit, *, lent: int) -> None:
-    """Clog the trunk at a moment when the visitor's bytes wait in a pipe.
+def clog_beside_a_stalled_visitor(tunnel: Tunnel, up: Visit, down: Visit) -> None:
+    """Clog the trunk at a moment when both visitors' bytes wait in pipes.
 
-    A busy kernel may hand them on so slowly that the relay copies; then it is tried again.
+    A busy kernel may take what a pipe holds when it was thought to be full; then it is
+    tried again.
     """
     for _ in range(20):
-        said = tunnel.clog(visit)
-        if tunnel.near_pool.lent == lent:
+        stall(tunnel.world, down.service, down.user, streams_of(down)[0])
+        said = tunnel.clog(up)
+        if tunnel.near_pool.lent == 2:
             return
         tunnel.resume_trunk()
-        tunnel.world.until(lambda said=said: len(visit.service.got) == len(said))  # type: ignore[misc]
-        visit.service.got.clear()
-        tunnel.warm_up(visit)
-    pytest.fail("no pipe was in use at any of these moments")
+        tunnel.world.until(lambda said=said: len(up.service.got) == len(said))  # type: ignore[misc]
+        up.service.got.clear()
+        tunnel.warm_up(up)
+    pytest.fail("there was always an empty pipe")
 
 
 def test_the_pipes_of_a_dead_link_go_home(tunnel: Tunnel) -> None:
@@ -396,8 +398,7 @@ def test_the_pipes_of_a_dead_link_go_home(tunnel: Tunnel) -> None:
     tunnel.warm_up(up)
     down.service.say(BULK)
     tunnel.world.until(lambda: len(down.user.got) == len(BULK))
-    stall(tunnel.world, down.service, down.user, streams_of(down)[0])
-    clog_with_a_pipe(tunnel, up, lent=2)
+    clog_beside_a_stalled_visitor(tunnel, up, down)
     tunnel.near.abort("gone")
     tunnel.resume_trunk()
     tunnel.world.until(lambda: len(up.results) == 2)
