@@ -72,7 +72,7 @@ class AdminApp:
 
     def __init__(self, choose_gate: Callable[[Environ], Gate]) -> None:
         self._choose_gate = choose_gate
-        self._bottle = _Bottle(autojson=False)
+        self._bottle = _Bottle()
 
     def __call__(self, environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
         """Serve one request."""

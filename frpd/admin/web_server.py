@@ -9,6 +9,7 @@ is over. Why waitress: docs/adr/0007-admin-web-server.md.
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -71,6 +72,8 @@ class WebServer(BaseWSGIServer):  # type: ignore[misc] # as above
     ) -> None:
         self.on_closed = on_closed
         self._stopping = False
+        self._ended = False  # the trigger's descriptor may be somebody else's by now
+        self._lock = threading.Lock()
         adjustments = Adjustments(
             threads=THREADS,
             ident="frpd",
@@ -111,7 +114,8 @@ class WebServer(BaseWSGIServer):  # type: ignore[misc] # as above
             else:
                 self.channel_class(self, sock, address, self.adj, map=self._map)
 
-        self.trigger.pull_trigger(enter)
+        if not self._wake(enter):
+            sock.close()
 
     def run(self) -> None:
         """Serve until stop(); then close everything. Occupies its thread."""
@@ -119,14 +123,29 @@ class WebServer(BaseWSGIServer):  # type: ignore[misc] # as above
             while not self._stopping:
                 wasyncore.loop(timeout=CLEAN_SECONDS, use_poll=True, map=self._map, count=1)
         finally:
+            self._stopping = True
             self.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+            with self._lock:
+                self._ended = True
+            for enter in self.trigger.thunks:
+                enter()
             wasyncore.close_all(self._map, ignore_all=True)
 
     def stop(self) -> None:
         """Have run() return. Any thread; idempotent."""
-        if not self._stopping:
-            self._stopping = True
-            self.trigger.pull_trigger()
+        self._stopping = True
+        self._wake()
+
+    def pull_trigger(self) -> None:
+        """See BaseWSGIServer; workers call it, and one may outlive us."""
+        self._wake()
+
+    def _wake(self, call: Callable[[], None] | None = None) -> bool:
+        """Have our thread look up, and call something; False if it is over."""
+        with self._lock:
+            if not self._ended:
+                self.trigger.pull_trigger(call)
+            return not self._ended
 
     def maintenance(self, now: float) -> None:
         """Close who is idle for too long, or takes too long over a request."""

@@ -19,6 +19,7 @@ from frpd.cli.flags import (
     new_parser,
     normalise,
 )
+from frpd.cli.frpc_admin import COMMANDS, add_commands, run_command
 from frpd.cli.verify import print_refusals, verify_client
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
@@ -69,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
     if options.command == "verify":
         return verify_client(options.config, dialect=options.ini_dialect, strict=options.strict)
+    if options.command in COMMANDS:
+        return run_command(options)
     background = daemon_options(parser, options)
     try:
         loaded = _load(options)
@@ -79,9 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
 
-    file = None
-    if options.command is None:
-        file = ConfigFile.named(options.config, options.ini_dialect)
+    is_quick = options.command is not None
+    file = None if is_quick else ConfigFile.named(options.config, options.ini_dialect)
     return run_client(loaded.value, loaded.warnings, background, file)
 
 
@@ -101,6 +103,7 @@ def _parser() -> FrpParser:
     # Without defaults of their own they leave alone what stood before "verify".
     add_config_flags(verify, argparse.SUPPRESS, argparse.SUPPRESS)
     verify.add_argument("--strict", action="store_true", help="warnings are errors")
+    add_commands(commands)
     for proxy_type, flags in PROXY_FLAGS.items():
         quick = commands.add_parser(
             proxy_type, help=f"run one {proxy_type} proxy from flags", allow_abbrev=False

@@ -117,6 +117,21 @@ def load_client(
     return Loaded(setup, tuple(problems.warnings), tuple(problems.refusals))
 
 
+def load_client_common(
+    path: str, *, dialect: str | None = None, environ: Mapping[str, str] = os.environ
+) -> ClientConfig:
+    """Load only [common] of frpc.ini: what is wrong elsewhere does not matter.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    problems = Problems()
+    text = _parse(source.read_lines(path, environ, problems), _choose(dialect, environ))
+    common = _client_common(text, environ, problems)
+    problems.raise_errors(strict=False)
+    return common
+
+
 def _choose(dialect: str | None, environ: Mapping[str, str]) -> Dialect:
     return dialect_named(dialect or environ.get(DIALECT_VARIABLE) or Dialect.NEW.value)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from frpd.admin.both import reload_with
 from frpd.admin.frpc.desk import ClientDesk
-from frpd.admin.web_app import AdminApp, Reply
+from frpd.admin.web_app import AdminApp, ApiError, Reply
 
 STOP_SECONDS: Final = 0.1
 """So that the answer is out before the program ends; frp's own figure."""
@@ -20,6 +20,14 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         return Reply()
 
     reload = reload_with(desk.calls, desk.reload)
-    app.change("GET", "/api/reload", reload)  # what frp's own frpc asks with
+
+    def reload_for_frp() -> object:
+        """What frp's own frpc asks with GET; it prints the body of an error as it is."""
+        try:
+            return reload()
+        except ApiError as error:
+            return Reply(f"{error}\n", error.status)
+
+    app.change("GET", "/api/reload", reload_for_frp)
     app.change("POST", "/api/reload", reload)
     app.change("POST", "/api/stop", stop)

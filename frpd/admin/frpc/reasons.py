@@ -19,10 +19,10 @@ _REMEDIES: Final = (
         "the server lets a client have no more ports (max_ports_per_client)",
     ),
     (
-        "proxy name .* is already in use|proxy already exists|listener for .* is repeated",
+        "proxy name .* is already in use|proxy .* already exists|listener for .* is repeated",
         "another client has a proxy of this name; rename the section or set user",
     ),
-    ("router config conflict|domain .* exists|already exist", "another proxy has this domain"),
+    ("router config|domain .* exist", "another proxy has this domain"),
     (
         "vhost_http_port|vhost_https_port|not support when",
         "the server has no port for this type; its operator has to set one",

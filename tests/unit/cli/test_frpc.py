@@ -194,7 +194,7 @@ def test_help_names_the_quick_forms(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("typed", "text"),
     [
-        (["reload"], 'unknown command "reload" for "frpc"'),
+        (["relaod"], 'unknown command "relaod" for "frpc"'),
         (["--nope"], "unknown flag: --nope"),
         (["tcp", "--nope"], "unknown flag: --nope"),
     ],

@@ -1,0 +1,104 @@
+"""frpd.admin.both: what frps and frpc have in common."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from frpd import __version__
+from frpd.admin import both
+from frpd.admin.access import ControlGate
+from frpd.admin.reload import Reload, ReloadReport
+from frpd.admin.web_app import AdminApp
+from frpd.clock import unix_now
+from frpd.proto.native import SEAL
+from tests.helpers.world import World
+from tests.unit.admin.wsgi import Caller, InlineCalls
+
+
+@pytest.fixture
+def app() -> AdminApp:
+    return AdminApp(lambda _environ: ControlGate())
+
+
+@pytest.fixture(autouse=True)
+def _level() -> Iterator[None]:
+    logger = logging.getLogger("frpd")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    yield
+    logger.setLevel(before)
+
+
+def test_the_level_of_the_log_is_shown_and_changed(app: AdminApp) -> None:
+    both.log_level(app)
+    call = Caller(app)
+    assert call.get("/api/log-level").json == {"level": "info"}
+    answer = call("PUT", "/api/log-level", {"level": "debug"})
+    assert answer.json == {"level": "debug", "before": "info"}
+    assert logging.getLogger("frpd").level == logging.DEBUG
+    wrong = call("PUT", "/api/log-level", {"level": "loud"})
+    assert wrong.status == 400
+    assert "accepted: trace, debug, info, warn, error" in wrong.json["msg"]
+
+
+def reloads(world: World, app: AdminApp, reload: Reload | None) -> Caller:
+    app.change("POST", "/api/reload", both.reload_with(InlineCalls(world.loop), reload))
+    return Caller(app)
+
+
+def test_a_reload_reports_what_it_has_done(world: World, app: AdminApp) -> None:
+    strictness: list[bool] = []
+
+    def reload(strict: bool, done: Callable[[ReloadReport], None]) -> None:
+        strictness.append(strict)
+        done(ReloadReport(added=("a",), changed=("b", "c"), unchanged=4, not_live=("bind_port",)))
+
+    call = reloads(world, app, reload)
+    assert call("POST", "/api/reload").json == {
+        "code": 0,
+        "msg": "",
+        "added": ["a"],
+        "removed": [],
+        "changed": ["b", "c"],
+        "unchanged": 4,
+        "not_live": ["bind_port"],
+        "warnings": [],
+    }
+    call("POST", "/api/reload?strict=1")
+    call("POST", "/api/reload?strictConfig=true")
+    assert strictness == [False, True, True]
+
+
+def test_a_bad_file_is_400_with_frp_s_code(world: World, app: AdminApp) -> None:
+    call = reloads(world, app, lambda _strict, done: done(ReloadReport("line 3: no", 3)))
+    answer = call("POST", "/api/reload")
+    assert (answer.status, answer.json) == (400, {"code": 3, "msg": "line 3: no"})
+
+
+def test_without_a_file_there_is_no_reload(world: World, app: AdminApp) -> None:
+    assert reloads(world, app, None)("POST", "/api/reload").status == 501
+
+
+def test_a_program_says_which_it_is_and_since_when() -> None:
+    about = both.about("frps", unix_now() - 10.0)
+    assert (about["program"], about["version"], about["pid"]) == ("frps", __version__, os.getpid())
+    assert isinstance(about["uptime_seconds"], float)
+    assert 9 <= about["uptime_seconds"] < 1000
+    assert about["log_level"] == "info"
+
+
+def test_figures_of_the_loop(world: World) -> None:
+    world.turn(3)
+    assert both.loop_figures(world.loop)["turns"] == 3
+
+
+def test_protocols_in_words() -> None:
+    assert both.speaks((), "0.21.0") == "frp 0.21.0, legacy cipher"
+    assert both.speaks(("half-close",), "0.51.3") == "frpd, legacy cipher"
+    assert both.speaks((SEAL,), "0.51.3") == "frpd, sealed"
+    assert both.weaknesses((SEAL,), tls=False) == both.weaknesses((), tls=True) == []
+    assert len(both.weaknesses((), tls=False)) == 2
