@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
-from frpd.client.proxy_table import ProxyTable
+from frpd.client.proxy_table import ProxyTable, Send
 from frpd.clock import unix_now
 from frpd.entropy import Entropy
 from frpd.errors import FrpError, TransportError
@@ -115,6 +115,11 @@ class ControlSession:
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
         """Open a stream for a visitor of ours; exactly one of the two is called, until close()."""
         self._link.open_stream(on_open, on_failed)
+
+    def change_proxies(self, change: Callable[[Send, float], None]) -> None:
+        """Have the table changed while the server looks on."""
+        change(self._stream.send, self._loop.now())
+        self._arm_retry()
 
     def withdraw(self) -> None:
         """Have the server take no more visitors; those connected stay."""

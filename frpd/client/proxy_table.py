@@ -2,21 +2,31 @@
 
 Sans sockets: messages go out through a function, time comes from the loop. A
 proxy that the server refused, or did not answer for, is asked for again.
+
+The server answers every NewProxy once, in order, and answers carry a name only. So
+requests are counted: what a proxy asked before it was changed or removed is not taken
+for an answer to who has its name now.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from frpd.client.proxies.base import ServesWork
+from frpd.client.reload import Changes
 from frpd.config.params import NO_PARAMS
 from frpd.config.proxies import ProxyConfig
 from frpd.config.secret import NO_SECRET
 from frpd.errors import ProxyError
 from frpd.log import PrefixLogger
-from frpd.proto.message.types import NewProxy, NewProxyResp
+from frpd.proto.message.types import CloseProxy, NewProxy, NewProxyResp
+
+Send = Callable[[NewProxy | CloseProxy], None]
+Build = Callable[[ProxyConfig], ServesWork]
+"""Makes who serves a proxy; raises ProxyError if nobody can."""
 
 RETRY_REFUSED_SECONDS = 30.0
 RETRY_UNANSWERED_SECONDS = 20.0
@@ -45,6 +55,8 @@ class ProxyEntry:
     retry_at: float = 0.0
     since: float = 0.0
     """When it entered its phase, on the loop's clock; 0.0 before the first session."""
+    stale: int = 0
+    """Answers still to come to those who had the name before."""
 
     def enter(self, phase: Phase, now: float) -> None:
         """Change the phase; entering the same one again is no change."""
@@ -64,32 +76,50 @@ class ProxyTable:
 
     Args:
         configs: what to register.
-        servers: who serves each of them, by wire name, or why nobody can.
+        build: makes who serves each of them.
         log: of the client.
     """
 
-    def __init__(
-        self,
-        configs: Sequence[ProxyConfig],
-        servers: Mapping[str, ServesWork | ProxyError],
-        log: PrefixLogger,
-    ) -> None:
-        self.entries: dict[str, ProxyEntry] = {}
-        for config in configs:
-            server = servers[config.name]
-            entry = ProxyEntry(config, None, log.prefixed(config.section))
-            if isinstance(server, ProxyError):
-                entry.error = str(server)
-            else:
-                entry.server = server
-            self.entries[config.name] = entry
+    def __init__(self, configs: Sequence[ProxyConfig], build: Build, log: PrefixLogger) -> None:
+        self._build = build
+        self._log = log
+        self._owed: Counter[str] = Counter()  # answers of the server, by name
+        self.entries = {config.name: self._make(config) for config in configs}
 
-    def register(self, send: Callable[[NewProxy], None], now: float) -> None:
+    def reload(
+        self, configs: Sequence[ProxyConfig], changes: Changes, send: Send | None, now: float
+    ) -> list[ProxyEntry]:
+        """Register these from now on; return the entries that are not in use any more.
+
+        The unchanged keep theirs. All that go do so before anybody comes, so that ports
+        and domains may change hands.
+
+        Args:
+            configs: all there are now.
+            changes: what that means.
+            send: to the server; None without a session.
+            now: on the loop's clock.
+        """
+        before = self.entries
+        gone = [before[name] for name in changes.gone]
+        for entry in gone:
+            self._withdraw(entry, send)
+        fresh = changes.fresh
+        self.entries = {
+            config.name: self._make(config) if config.name in fresh else before[config.name]
+            for config in configs
+        }
+        if send is not None:
+            for name in (*changes.changed, *changes.added):
+                self._ask(self.entries[name], send, now)
+        return gone
+
+    def register(self, send: Send, now: float) -> None:
         """Ask for every proxy; call it with each new session."""
         for entry in self.entries.values():
             self._ask(entry, send, now)
 
-    def retry(self, send: Callable[[NewProxy], None], now: float) -> None:
+    def retry(self, send: Send, now: float) -> None:
         """Ask again for those whose time has come."""
         for entry in self.entries.values():
             if entry.awaits_retry and now >= entry.retry_at:
@@ -106,7 +136,14 @@ class ProxyTable:
         Who asked twice gets two answers, the second of them a refusal: the name
         is in use by now. So only who waits is told.
         """
-        entry = self.entries.get(answer.proxy_name)
+        name = answer.proxy_name
+        self._owed[name] -= 1
+        if self._owed[name] <= 0:
+            del self._owed[name]
+        entry = self.entries.get(name)
+        if entry is not None and entry.stale:
+            entry.stale -= 1
+            return
         if entry is None or entry.phase is not Phase.WAIT_START:
             return
         if answer.error:
@@ -121,8 +158,10 @@ class ProxyTable:
             entry.log.info("start proxy success")
 
     def session_lost(self, now: float) -> None:
-        """No session: nothing runs."""
+        """No session: nothing runs, and nothing will be answered."""
+        self._owed.clear()
         for entry in self.entries.values():
+            entry.stale = 0
             entry.enter(Phase.CLOSED, now)
 
     def running(self, name: str) -> ProxyEntry | None:
@@ -130,13 +169,29 @@ class ProxyTable:
         entry = self.entries.get(name)
         return entry if entry is not None and entry.phase is Phase.RUNNING else None
 
-    def _ask(self, entry: ProxyEntry, send: Callable[[NewProxy], None], now: float) -> None:
+    def _make(self, config: ProxyConfig) -> ProxyEntry:
+        log = self._log.prefixed(config.section)
+        entry = ProxyEntry(config, None, log, stale=self._owed[config.name])
+        try:
+            entry.server = self._build(config)
+        except ProxyError as error:
+            entry.error = str(error)
+        return entry
+
+    def _withdraw(self, entry: ProxyEntry, send: Send | None) -> None:
+        """Have the server close what it runs, or will as soon as it comes to our request."""
+        name = entry.config.name
+        if send is not None and (entry.phase is Phase.RUNNING or self._owed[name]):
+            send(CloseProxy(proxy_name=name))
+
+    def _ask(self, entry: ProxyEntry, send: Send, now: float) -> None:
         if entry.server is None:
             entry.enter(Phase.START_ERROR, now)
             entry.log.error("start error: %s", entry.error)
             return
         entry.enter(Phase.WAIT_START, now)
         entry.retry_at = now + RETRY_UNANSWERED_SECONDS
+        self._owed[entry.config.name] += 1
         send(new_proxy_message(entry.config))
 
 

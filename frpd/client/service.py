@@ -10,9 +10,11 @@ from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
 from frpd.client.login import Backoff
 from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer, closed_hint
-from frpd.client.proxies.base import ProxyContext, ServesWork
-from frpd.client.proxy_table import ProxyTable
-from frpd.client.servers import make_server
+from frpd.client.proxies.base import ProxyContext
+from frpd.client.proxy_table import Build, ProxyEntry, ProxyTable, Send
+from frpd.client.reload import SetupChanges, compare, for_user
+from frpd.client.retired import RetiredServers
+from frpd.client.servers import DATAGRAM_TYPES, make_server
 from frpd.client.session_facts import SessionFacts
 from frpd.client.visitors import VISITORS
 from frpd.client.visitors.base import Visitor, VisitorContext
@@ -23,7 +25,7 @@ from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.proxies import ProxyConfig
 from frpd.config.visitors import VisitorConfig
 from frpd.entropy import Entropy
-from frpd.errors import ProxyError, TransportError
+from frpd.errors import LimitError, TransportError
 from frpd.log import get_logger
 from frpd.net.connector import Connector
 from frpd.net.endpoint import Endpoint
@@ -109,9 +111,12 @@ class Service:
         self._last_error = ""
         self.started_at = unix_now()
         self._on_idle: Callable[[], None] | None = None
+        self._ending = False
         self._closed = False
         self.relays: set[Running] = set()
-        self.table = ProxyTable(setup.proxies, self._make_servers(setup, connector), _log)
+        self._setup = setup
+        self._retired = RetiredServers(loop)
+        self.table = ProxyTable(setup.proxies, self._server_maker(connector), _log)
         self.visitors = VisitorTable(setup.visitors, self._visitor_maker(pool))
 
     @property
@@ -125,6 +130,7 @@ class Service:
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors; call ``on_idle`` once no relay runs. Then close()."""
+        self._ending = True
         self._on_idle = on_idle
         self.visitors.stop()
         if self._control is not None:
@@ -133,7 +139,7 @@ class Service:
 
     def close(self) -> None:
         """Drop everything. Idempotent."""
-        self._closed = True
+        self._closed = self._ending = True
         self._on_idle = None
         self._secret.close()
         if self._retry is not None:
@@ -145,9 +151,40 @@ class Service:
         for entry in self.table.entries.values():
             if entry.server is not None:
                 entry.server.close()
+        self._retired.close_all()
         for relay in list(self.relays):
             relay.abort("the client stops")
         self._pipes.close()
+
+    def reload(self, setup: ClientSetup) -> SetupChanges:
+        """Serve other proxies and visitors from now on; return what that has changed.
+
+        What is equal is not touched. Relays of what is removed are cut, those of what is
+        changed live on. [common] stays as it is, and with it the user's name.
+
+        Raises:
+            LimitError: too late, the client is about to end.
+        """
+        if self._ending:
+            raise LimitError("frpc is stopping")
+        setup = for_user(setup, self._common.user)
+        changes = compare(self._setup, setup)
+        self._setup = setup
+        gone: list[ProxyEntry] = []
+
+        def change(send: Send | None, now: float) -> None:
+            gone.extend(self.table.reload(setup.proxies, changes.proxies, send, now))
+
+        if self._control is not None:
+            self._control.change_proxies(change)
+        else:
+            change(None, self._loop.now())
+        removed = frozenset(changes.proxies.removed)
+        self._cut(removed | frozenset(changes.visitors.removed))
+        for entry in gone:
+            self._retire(entry, is_removed=entry.config.name in removed)
+        self.visitors.reload(setup.visitors, changes.visitors, self._control)
+        return changes
 
     def network_changed(self) -> None:
         """An address, a route or a link of this machine changed: act on what it may mean."""
@@ -191,6 +228,24 @@ class Service:
         if self._on_idle is not None and not self.relays:
             on_idle, self._on_idle = self._on_idle, None
             self._loop.call_soon(on_idle)
+
+    def _cut(self, owners: frozenset[str]) -> None:
+        if owners:
+            for relay in list(self.relays):
+                if relay.progress().owner in owners:
+                    relay.abort("removed by a reload")
+
+    def _retire(self, entry: ProxyEntry, *, is_removed: bool) -> None:
+        name, server = entry.config.name, entry.server
+        if is_removed:
+            self._retired.close(name)
+        if server is None:
+            return
+        # The server ends the one work connection of a proxy for datagrams: nothing to drain.
+        if is_removed or entry.config.proxy_type in DATAGRAM_TYPES:
+            server.close()
+        else:
+            self._retired.add(name, server)
 
     # Logging in.
 
@@ -289,7 +344,7 @@ class Service:
             on_lost=self._session_lost,
         )
         self._control.start()
-        if self._on_idle is None:
+        if not self._ending:
             self.visitors.start(self._control)
 
     def _refused(self, reason: str) -> None:
@@ -363,9 +418,7 @@ class Service:
 
         return make
 
-    def _make_servers(
-        self, setup: ClientSetup, connector: Connector
-    ) -> dict[str, ServesWork | ProxyError]:
+    def _server_maker(self, connector: Connector) -> Build:
         def context(config: ProxyConfig) -> ProxyContext:
             return ProxyContext(
                 loop=self._loop,
@@ -383,10 +436,4 @@ class Service:
                 udp_max_sessions=self._common.udp_max_sessions,
             )
 
-        servers: dict[str, ServesWork | ProxyError] = {}
-        for config in setup.proxies:
-            try:
-                servers[config.name] = make_server(context(config), config)
-            except ProxyError as error:
-                servers[config.name] = error
-        return servers
+        return lambda config: make_server(context(config), config)

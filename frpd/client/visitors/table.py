@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from frpd.client.reload import Changes
 from frpd.client.visitors.base import Session, Visitor
 from frpd.config.visitors import VisitorConfig
 
@@ -31,9 +32,35 @@ class VisitorTable:
         configs: Sequence[VisitorConfig],
         build: Callable[[VisitorConfig], Visitor | None],
     ) -> None:
+        self._build = build
         self.entries: Mapping[str, VisitorEntry] = {
-            config.name: VisitorEntry(config, build(config)) for config in configs
+            config.name: self._make(config) for config in configs
         }
+
+    def reload(
+        self, configs: Sequence[VisitorConfig], changes: Changes, session: Session | None
+    ) -> None:
+        """Serve these from now on; users of the unchanged notice nothing.
+
+        All ports that are given up are free before others are taken.
+
+        Args:
+            configs: all there are now.
+            changes: what that means.
+            session: what there is at this moment, if users may come.
+        """
+        before, fresh = self.entries, changes.fresh
+        for name in changes.gone:
+            visitor = before[name].visitor
+            if visitor is not None:
+                visitor.close()
+        self.entries = {
+            config.name: self._make(config) if config.name in fresh else before[config.name]
+            for config in configs
+        }
+        for name, entry in self.entries.items():
+            if name in fresh and entry.visitor is not None and session is not None:
+                entry.visitor.start(session)
 
     def start(self, session: Session) -> None:
         """Take users; call it with each new session."""
@@ -49,6 +76,9 @@ class VisitorTable:
         """Stop for good. Idempotent."""
         for visitor in self._visitors():
             visitor.close()
+
+    def _make(self, config: VisitorConfig) -> VisitorEntry:
+        return VisitorEntry(config, self._build(config))
 
     def _visitors(self) -> list[Visitor]:
         return [entry.visitor for entry in self.entries.values() if entry.visitor is not None]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from frpd.client.proxies.base import ServesWork
 from frpd.client.proxy_table import Phase, ProxyTable, new_proxy_message
+from frpd.client.reload import diff
 from frpd.config.params import Params
 from frpd.config.proxies import (
     HttpProxyConfig,
@@ -20,7 +22,7 @@ from frpd.config.secret import Secret
 from frpd.errors import ProxyError
 from frpd.log import get_logger
 from frpd.metrics.counters import ProxyCounters
-from frpd.proto.message.types import NewProxy, NewProxyResp, StartWorkConn
+from frpd.proto.message.types import CloseProxy, NewProxy, NewProxyResp, StartWorkConn
 from frpd.transports.work import WorkStream
 
 
@@ -36,25 +38,39 @@ class Nobody:
         """Nothing to close."""
 
 
-def server_of(config: ProxyConfig) -> ServesWork | ProxyError:
+def server_of(config: ProxyConfig) -> ServesWork:
     if config.proxy_type == "tcp":
         return Nobody()
-    return ProxyError(f"proxy type [{config.proxy_type}] is not supported yet")
+    raise ProxyError(f"proxy type [{config.proxy_type}] is not supported yet")
 
 
 class Desk:
     """A table, and what it asked the server for."""
 
     def __init__(self, configs: Sequence[ProxyConfig]) -> None:
-        servers = {config.name: server_of(config) for config in configs}
-        self.table = ProxyTable(configs, servers, get_logger("frpd.client"))
-        self.sent: list[NewProxy] = []
+        self.configs: Sequence[ProxyConfig] = configs
+        self.table = ProxyTable(configs, server_of, get_logger("frpd.client"))
+        self.sent: list[NewProxy | CloseProxy] = []
 
     def phase(self, name: str) -> Phase:
         return self.table.entries[name].phase
 
     def answer(self, name: str, error: str = "", now: float = 0.0) -> None:
         self.table.answered(NewProxyResp(name, "" if error else ":6000", error), now)
+
+    def reload(self, *configs: ProxyConfig, online: bool = True) -> list[str]:
+        """Return the names of the entries that went."""
+        changes = diff(self.configs, configs)
+        self.configs = configs
+        send = self.sent.append if online else None
+        return [entry.config.name for entry in self.table.reload(configs, changes, send, 7.0)]
+
+    def run(self) -> None:
+        """Have all of them running."""
+        self.table.register(self.sent.append, 0.0)
+        for config in self.configs:
+            self.answer(config.name)
+        self.sent.clear()
 
     def names(self) -> list[str]:
         names = [message.proxy_name for message in self.sent]
@@ -166,6 +182,141 @@ def test_a_type_that_we_do_not_have_is_said_once_and_never_asked_for(
     said = [line for line in lines(caplog) if "not supported" in line]
     assert len(said) == 1
     assert said[0].startswith("[dns] start error: proxy type")
+
+
+MOVED = replace(WEB, remote_port=7000)
+MAIL = TcpProxyConfig(name="user.mail", section="mail", local_port=25)
+
+
+def close(name: str) -> CloseProxy:
+    return CloseProxy(proxy_name=name)
+
+
+def test_a_reload_touches_only_what_differs_and_frees_before_it_takes(desk: Desk) -> None:
+    desk.run()
+    ssh = desk.table.entries["user.ssh"]
+    gone = desk.reload(MAIL, SSH, MOVED)
+    assert gone == ["user.web"]
+    assert desk.sent == [
+        close("user.web"),
+        new_proxy_message(MOVED),
+        new_proxy_message(MAIL),
+    ]
+    assert list(desk.table.entries) == ["user.mail", "user.ssh", "user.web"]
+    assert desk.table.entries["user.ssh"] is ssh
+    assert desk.phase("user.ssh") is Phase.RUNNING
+    assert desk.phase("user.web") is Phase.WAIT_START
+    assert desk.table.entries["user.web"].since == 7.0
+
+
+def test_a_removed_proxy_is_closed_and_forgotten(desk: Desk) -> None:
+    desk.run()
+    assert desk.reload(SSH) == ["user.web"]
+    assert desk.sent == [close("user.web")]
+    assert desk.table.running("user.web") is None
+    assert list(desk.table.entries) == ["user.ssh"]
+
+
+def test_a_proxy_that_was_refused_needs_no_closing(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.web", "port not allowed")
+    desk.answer("user.ssh")
+    desk.sent.clear()
+    desk.reload(SSH)
+    assert desk.sent == []
+
+
+def test_a_proxy_that_waits_for_its_answer_is_closed_all_the_same(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.answer("user.ssh")
+    desk.sent.clear()
+    desk.reload(SSH)
+    assert desk.sent == [close("user.web")]
+    desk.answer("user.web")
+    assert "user.web" not in desk.table.entries
+
+
+@pytest.mark.parametrize("late", ["", "port not allowed"])
+def test_a_late_answer_to_the_old_settings_is_not_taken_for_one_to_the_new(
+    desk: Desk, late: str
+) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.reload(MOVED, SSH)
+    desk.answer("user.web", late)
+    assert desk.phase("user.web") is Phase.WAIT_START
+    desk.answer("user.web", "port already used")
+    assert desk.phase("user.web") is Phase.START_ERROR
+    assert desk.table.entries["user.web"].error == "port already used"
+
+
+def test_answers_of_several_incarnations_are_told_apart(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.reload(MOVED, SSH)
+    desk.reload(SSH)
+    desk.reload(WEB, SSH)
+    for error in ("", "port already used"):
+        desk.answer("user.web", error)
+        assert desk.phase("user.web") is Phase.WAIT_START
+    desk.answer("user.web")
+    assert desk.phase("user.web") is Phase.RUNNING
+    desk.reload(MOVED, SSH)
+    desk.answer("user.web")
+    assert desk.phase("user.web") is Phase.RUNNING
+
+
+def test_a_request_made_twice_has_two_late_answers(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.table.retry(desk.sent.append, 20.0)
+    desk.reload(MOVED, SSH)
+    desk.answer("user.web")
+    desk.answer("user.web", "proxy name [user.web] is already in use")
+    assert desk.phase("user.web") is Phase.WAIT_START
+    desk.answer("user.web")
+    assert desk.phase("user.web") is Phase.RUNNING
+
+
+def test_a_new_session_owes_no_answers_to_the_old_one(desk: Desk) -> None:
+    desk.table.register(desk.sent.append, 0.0)
+    desk.reload(MOVED, SSH)
+    desk.table.session_lost(1.0)
+    desk.table.register(desk.sent.append, 2.0)
+    desk.answer("user.web")
+    assert desk.phase("user.web") is Phase.RUNNING
+
+
+def test_answers_that_nobody_asked_for_are_not_owed(desk: Desk) -> None:
+    for _ in range(3):
+        desk.answer("user.mail")
+    desk.run()
+    desk.reload(WEB, SSH, MAIL)
+    desk.answer("user.mail")
+    assert desk.phase("user.mail") is Phase.RUNNING
+
+
+def test_without_a_session_a_reload_changes_the_table_only(desk: Desk) -> None:
+    assert desk.reload(MOVED, MAIL, online=False) == ["user.ssh", "user.web"]
+    assert desk.sent == []
+    assert desk.phase("user.mail") is Phase.NEW
+    desk.table.register(desk.sent.append, 0.0)
+    assert desk.sent == [new_proxy_message(MOVED), new_proxy_message(MAIL)]
+
+
+def test_what_a_reload_brought_is_asked_for_again_when_it_is_refused(desk: Desk) -> None:
+    desk.run()
+    desk.reload(WEB, SSH, MAIL)
+    desk.answer("user.mail", "port already used", now=10.0)
+    desk.names()
+    desk.table.retry(desk.sent.append, 40.0)
+    assert desk.names() == ["user.mail"]
+
+
+def test_a_reload_may_bring_what_cannot_be_served(desk: Desk) -> None:
+    desk.run()
+    desk.reload(WEB, SSH, UdpProxyConfig(name="dns", section="dns"))
+    assert desk.sent == []
+    assert desk.phase("dns") is Phase.START_ERROR
+    desk.reload(WEB, SSH)
+    assert desk.sent == []
 
 
 def test_the_request_carries_what_the_server_needs() -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from frpd.client.proxy_table import Phase
+from frpd.client.reload import diff
 from frpd.client.visitors.base import Session, Visitor
 from frpd.client.visitors.table import VisitorTable
 from frpd.config.visitors import StcpVisitorConfig, VisitorConfig, XtcpVisitorConfig
@@ -64,3 +69,34 @@ def test_all_that_can_be_served_start_and_stop_with_the_session() -> None:
     table.stop()
     table.close()
     assert [visitor.told for visitor in made] == [[session, "stop", "close"]] * 2
+
+
+def server(name: str) -> StcpVisitorConfig:
+    return StcpVisitorConfig(name=name, section=name, server_name="x", bind_port=9000)
+
+
+@pytest.mark.parametrize("session", [NoSession(), None], ids=["online", "offline"])
+def test_a_reload_closes_all_that_go_before_it_starts_others(session: Session | None) -> None:
+    told: list[tuple[str, object]] = []
+
+    class Teller(Noted):
+        def __init__(self, config: VisitorConfig) -> None:
+            super().__init__()
+            self.name = f"{config.name}:{config.bind_port}"
+
+        def start(self, session: Session) -> None:
+            told.append((self.name, session))
+
+        def close(self) -> None:
+            told.append((self.name, "close"))
+
+    old = [server("keep"), server("move"), server("go")]
+    new = [server("come"), replace(old[1], bind_port=9001), old[0]]
+    table = VisitorTable(old, Teller)
+    kept = table.entries["keep"]
+    table.reload(new, diff(old, new), session)
+    assert list(table.entries) == ["come", "move", "keep"]
+    assert table.entries["keep"] is kept
+    closed = [("go:9000", "close"), ("move:9000", "close")]
+    started = [("come:9000", session), ("move:9001", session)]
+    assert told == (closed + started if session else closed)
