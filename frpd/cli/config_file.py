@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 
@@ -17,15 +18,20 @@ class ConfigFile:
     Attributes:
         path: absolute, since a daemon leaves its folder.
         dialect: of ``--ini_dialect``, if it was given.
+        folder: where the program was started; relative ``includes`` begin there.
     """
 
     path: str
     dialect: str | None = None
+    folder: str = ""
 
     @classmethod
     def named(cls, path: str, dialect: str | None) -> ConfigFile:
         """Return the file of a path that was typed."""
-        return cls(os.path.abspath(path), dialect)
+        folder = ""
+        with contextlib.suppress(OSError):  # it may have been removed meanwhile
+            folder = os.getcwd()
+        return cls(os.path.abspath(path), dialect, folder)
 
     def load_server(self, *, strict: bool = False) -> Loaded[ServerConfig]:
         """Read it as frps.ini. Any thread.
@@ -41,7 +47,7 @@ class ConfigFile:
         Raises:
             ConfigError: it cannot be used.
         """
-        return load_client(self.path, dialect=self.dialect, strict=strict)
+        return load_client(self.path, dialect=self.dialect, strict=strict, start=self.folder)
 
     def check_client(self, path: str) -> None:
         """Read another file in this one's place. Any thread.
@@ -49,4 +55,4 @@ class ConfigFile:
         Raises:
             ConfigError: it cannot be used.
         """
-        load_client(path, dialect=self.dialect)
+        load_client(path, dialect=self.dialect, start=self.folder)

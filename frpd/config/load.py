@@ -100,15 +100,19 @@ def load_client(
     dialect: str | None = None,
     environ: Mapping[str, str] = os.environ,
     strict: bool = False,
+    start: str = "",
 ) -> Loaded[ClientSetup]:
-    """Load frpc.ini and the files that it includes. Arguments and errors as in load_server."""
+    """Load frpc.ini and the files that it includes. Arguments and errors as in load_server.
+
+    Relative ``includes`` begin at the folder ``start``, by default at the working one.
+    """
     problems = Problems()
     chosen = _choose(dialect, environ)
     lines = source.read_lines(path, environ, problems)
     text = _parse(lines, chosen)
     common = _client_common(text, environ, problems)
     problems.raise_errors(strict=False)
-    files = source.included_files(common.includes)
+    files = source.included_files(common.includes, start)
     if files:
         text = _parse(_glue(lines, files, environ, problems), chosen)
         _warn_included_common(text.tree, path, problems)

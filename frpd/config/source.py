@@ -64,11 +64,11 @@ def _unreadable(verb: str, path: str, error: OSError | ValueError) -> ConfigErro
     return result
 
 
-def included_files(items: Sequence[str]) -> list[str]:
+def included_files(items: Sequence[str], start: str = "") -> list[str]:
     """The files that the items of `includes` name, in order.
 
     The last part of an item is a pattern; relative ones start at the working directory, as in
-    frp. A pattern without a match is fine.
+    frp, or at ``start``. A pattern without a match is fine.
 
     Raises:
         ConfigError: the folder of an item does not exist or cannot be listed.
@@ -76,7 +76,7 @@ def included_files(items: Sequence[str]) -> list[str]:
     found: list[str] = []
     for item in items:
         folder, pattern = os.path.split(item)
-        folder = os.path.abspath(folder)
+        folder = os.path.abspath(os.path.join(start, folder))
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
         except (FileNotFoundError, NotADirectoryError, ValueError) as error:

@@ -126,6 +126,15 @@ def test_relative_includes_start_at_the_working_directory(
     assert included_files([item]) == [str(tmp_path / "more.ini")]
 
 
+def test_or_at_the_folder_that_is_given(tmp_path: Path) -> None:
+    (tmp_path / "more.ini").touch()
+    (tmp_path / "sub").mkdir()
+    found = [str(tmp_path / "more.ini")]
+    assert included_files(["*.ini"], str(tmp_path)) == found
+    assert included_files(["../*.ini"], str(tmp_path / "sub")) == found
+    assert included_files([f"{tmp_path}/*.ini"], "/etc") == found
+
+
 @pytest.mark.parametrize("folder", ["none", "file", "zero\0"])
 def test_an_include_in_what_is_no_folder_names_section_and_key(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
