@@ -511,3 +511,17 @@ def test_a_file_that_logrotate_moved_is_begun_anew(
     log.info("second")
     assert "second" in path.read_text()
     assert "second" not in (tmp_path / "frps.log.1").read_text()
+
+
+def test_the_level_is_told_and_changed_while_it_runs(log: PrefixLogger, tmp_path: Path) -> None:
+    path = tmp_path / "frps.log"
+    to_file(path, level="warn")
+    assert frpd_log.level() == "warn"
+    log.info("too little")
+    assert frpd_log.set_level("debug") == "warn"
+    assert frpd_log.level() == "debug"
+    log.debug("enough")
+    assert "enough" in path.read_text()
+    assert "too little" not in path.read_text()
+    with pytest.raises(ValueError, match="accepted: trace, debug, info, warn, error"):
+        frpd_log.set_level("loud")

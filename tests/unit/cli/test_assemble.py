@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -46,12 +46,14 @@ class OneLook:
     drain_seconds = -1.0
     reachable = False
     port = 0
+    on_hangup: Callable[[], None]
 
     def __init__(self, loop: SelectorLoop, drain_seconds: float) -> None:
         self._loop = loop
         OneLook.drain_seconds = drain_seconds
 
-    def run(self, service: Runnable) -> int:
+    def run(self, service: Runnable, on_hangup: Callable[[], None]) -> int:
+        OneLook.on_hangup = on_hangup
         self._loop.run_turn()  # as the real one does: what start-up has put off is said now
         with socket.create_connection((LOOPBACK, OneLook.port)):
             OneLook.reachable = True

@@ -81,6 +81,15 @@ def test_a_second_signal_does_not_wait_for_the_drain(loop: SelectorLoop) -> None
     assert service.calls == ["shut_down", "close"]
 
 
+def test_whoever_asks_it_to_stop_is_as_good_as_a_signal(loop: SelectorLoop) -> None:
+    service = Service()
+    daemon = Daemon(loop, 0.01)
+    loop.call_soon(daemon.stop)
+    loop.call_soon(daemon.stop)  # no second signal: the drain is waited for
+    assert daemon.run(service) == 0
+    assert service.calls == ["shut_down", "close"]
+
+
 def test_failing_ends_at_once_with_status_1(loop: SelectorLoop) -> None:
     service = Service()
     daemon = Daemon(loop, FOREVER)

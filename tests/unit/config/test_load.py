@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.load import Loaded, load_client, load_client_common, load_server
 from frpd.config.problems import ConfigErrors
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
@@ -94,6 +94,15 @@ def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as caught:
         load_client(path, environ={})
     assert [error.key for error in caught.value.errors] == ["local_port", "local_port", "type"]
+
+
+def test_common_alone_is_loaded_whatever_is_wrong_with_proxies(tmp_path: Path) -> None:
+    path = write(tmp_path, "[common]\nadmin_port = 7400\n[broken]\ntype = nothing\n")
+    assert load_client_common(path).admin_port == 7400
+    with pytest.raises(ConfigError):
+        load_client(path)
+    with pytest.raises(ConfigError, match="admin_port"):
+        load_client_common(write(tmp_path, "[common]\nadmin_port = many\n"))
 
 
 def test_missing_file_has_gos_words() -> None:

@@ -406,3 +406,13 @@ def test_a_socket_that_is_not_tcp_can_be_aborted(loop: SelectorLoop) -> None:
     stream.abort()
     with contextlib.closing(far):
         assert far.recv(1) == b""
+
+
+def test_a_socket_that_was_given_up_is_somebody_else_s(loop: SelectorLoop, ends: Ends) -> None:
+    stream, peer = ends
+    sock = stream.detach()
+    assert loop.watch_count == 0
+    stream.close()
+    with sock:
+        sock.send(b"x")
+        assert peer.recv(1) == b"x"
