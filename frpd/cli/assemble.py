@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from frpd import log
@@ -20,6 +20,7 @@ from frpd.cli.admin_room import (
     dashboard_tls,
     server_room,
 )
+from frpd.cli.client_reload import ClientReload
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
 from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
@@ -110,6 +111,7 @@ def run_client(
         print(*refusals, sep="\n", flush=True)
         return 1
     said = [*warnings, *client_warnings(setup)]
+    common = setup.common  # as the file has it
     admin = AdminSockets()
 
     def bind() -> list[socket.socket]:
@@ -118,7 +120,7 @@ def run_client(
         return admin.all()
 
     def serve(_bound: list[socket.socket], report: Report) -> int:
-        return _connect(setup, admin, report, file)
+        return _connect(setup, admin, report, file, common)
 
     def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
         _start_log(setup.common, said)
@@ -156,7 +158,10 @@ def _serve(
         # In the first turn: who reads the line may send a signal, and it is heard by then.
         loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)
-        return Daemon(loop, config.shutdown_drain_seconds).run(WithAdmin(service, room))
+        daemon = Daemon(loop, config.shutdown_drain_seconds)
+        return daemon.run(
+            WithAdmin(service, room), _warn_of_hangup("this version cannot reload frps yet")
+        )
     finally:
         admin.close()
         pool.close()
@@ -164,7 +169,11 @@ def _serve(
 
 
 def _connect(
-    setup: ClientSetup, admin: AdminSockets, report: Report, file: ConfigFile | None
+    setup: ClientSetup,
+    admin: AdminSockets,
+    report: Report,
+    file: ConfigFile | None,
+    common_of_file: ClientConfig,
 ) -> int:
     common = setup.common
     raise_descriptor_limit()
@@ -188,7 +197,8 @@ def _connect(
         on_fatal=give_up,
         on_first_login=report.ready,
     )
-    room = client_room(loop, service, admin, file=file, stop=daemon.stop)
+    reload = None if file is None else ClientReload(pool, service, file, common_of_file)
+    room = client_room(loop, service, admin, file=file, stop=daemon.stop, reload=reload)
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)
     loop.call_soon(service.start)
@@ -196,7 +206,10 @@ def _connect(
         loop.call_soon(report.ready)
     try:
         room.open(ADMIN_SERVER)
-        status = daemon.run(WithAdmin(service, room))
+        hang_up = (
+            _warn_of_hangup("there is no file to read again") if reload is None else reload.hangup
+        )
+        status = daemon.run(WithAdmin(service, room), hang_up)
     finally:
         admin.close()
         watcher.close()
@@ -205,6 +218,10 @@ def _connect(
     if refusal:
         report.failed(refusal)
     return status
+
+
+def _warn_of_hangup(why: str) -> Callable[[], None]:
+    return lambda: _log.warning("SIGHUP: %s", why)
 
 
 def _owner(background: DaemonOptions | None) -> tuple[int, int] | None:

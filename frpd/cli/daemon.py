@@ -38,14 +38,24 @@ class Daemon:
         self._loop = loop
         self._drain_seconds = drain_seconds
         self._service: Runnable | None = None
+        self._on_hangup: Callable[[], None] = lambda: None
         self._exit_status = 0
         self._ending = False
 
-    def run(self, service: Runnable) -> int:
-        """Serve until told to stop; return the exit status."""
+    def run(self, service: Runnable, on_hangup: Callable[[], None] | None = None) -> int:
+        """Serve until told to stop; return the exit status.
+
+        Args:
+            service: closed at the end.
+            on_hangup: called on the loop for each SIGHUP, until we are told to stop; None to
+                leave that signal alone.
+        """
         self._service = service
         for signum in (signal.SIGTERM, signal.SIGINT):
             self._loop.on_signal(signum, self._terminate)
+        if on_hangup is not None:
+            self._on_hangup = on_hangup
+            self._loop.on_signal(signal.SIGHUP, self._hang_up)
         # What start-up made stays for ever: do not walk it in each collection.
         gc.collect()
         gc.freeze()
@@ -64,6 +74,10 @@ class Daemon:
         """End as after SIGTERM; loop thread only."""
         if not self._ending:
             self._terminate()
+
+    def _hang_up(self) -> None:
+        if not self._ending:
+            self._on_hangup()
 
     def _terminate(self) -> None:
         if self._ending:

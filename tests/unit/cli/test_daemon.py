@@ -90,6 +90,28 @@ def test_whoever_asks_it_to_stop_is_as_good_as_a_signal(loop: SelectorLoop) -> N
     assert service.calls == ["shut_down", "close"]
 
 
+def test_a_hang_up_is_passed_on_and_ends_nothing(loop: SelectorLoop) -> None:
+    heard: list[str] = []
+
+    def hang_up() -> None:
+        heard.append("hang-up")
+        send(signal.SIGHUP if len(heard) < 3 else signal.SIGTERM)
+
+    loop.call_soon(send, signal.SIGHUP)
+    assert Daemon(loop, FOREVER).run(Service(be_idle), hang_up) == 0
+    assert heard == ["hang-up"] * 3
+
+
+def test_who_is_told_to_stop_minds_no_hang_up(loop: SelectorLoop) -> None:
+    def stopping(_on_idle: Callable[[], None]) -> None:
+        send(signal.SIGHUP)
+        loop.call_soon(loop.call_soon, send, signal.SIGTERM)
+
+    loop.call_soon(send, signal.SIGTERM)
+    daemon = Daemon(loop, FOREVER)
+    assert daemon.run(Service(stopping), lambda: pytest.fail("it reloads")) == 0
+
+
 def test_failing_ends_at_once_with_status_1(loop: SelectorLoop) -> None:
     service = Service()
     daemon = Daemon(loop, FOREVER)
