@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Final
 
 from frpd import __version__, log
@@ -59,7 +58,7 @@ def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]
         report = calls.ask_for(begin, RELOAD_SECONDS)
         if report.error:
             raise ApiError(400, report.error, code=report.code or 1)
-        fields = asdict(report)
+        fields = report._asdict()
         del fields["error"], fields["code"]
         return {"code": 0, "msg": "", **fields}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _UCRED: Final = struct.Struct("iII")
 # asm-generic/socket.h; socket.SO_PEERGROUPS is not in Python's socket module.
@@ -14,8 +13,7 @@ SO_PEERGROUPS: Final = 59
 _GROUPS_BYTES: Final = 1024  # the most that getsockopt() of Python takes: 256 groups
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """A process at the time when it connected."""
 
     pid: int

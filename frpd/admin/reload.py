@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadReport:
+class ReloadReport(NamedTuple):
     """How a reload went. With an error nothing was changed.
 
     Attributes:

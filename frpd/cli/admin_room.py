@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from frpd.admin.control_socket import ControlSocket, open_control_socket
 from frpd.admin.loop_calls import LoopCalls
@@ -38,8 +37,7 @@ DASHBOARD: Final = "dashboard"
 ADMIN_SERVER: Final = "admin server"
 
 
-@dataclass(frozen=True, slots=True)
-class AdminSockets:
+class AdminSockets(NamedTuple):
     """What was bound: a port and a control socket, or either, or none."""
 
     port: socket.socket | None = None
@@ -224,7 +222,7 @@ def server_room(
     calls = LoopCalls(loop)
 
     def make_app(choose: Choose) -> WsgiApp:
-        # As in _make_server.
+        # As above: slow, and most daemons are never asked.
         from frpd.admin.frps.desk import ServerDesk  # noqa: PLC0415
         from frpd.admin.frps_api import frps_app  # noqa: PLC0415
 
@@ -258,7 +256,7 @@ def client_room(
     calls = LoopCalls(loop)
 
     def make_app(choose: Choose) -> WsgiApp:
-        # As in _make_server.
+        # As above: slow, and most daemons are never asked.
         from frpd.admin.frpc.desk import ClientDesk  # noqa: PLC0415
         from frpd.admin.frpc_api import frpc_app  # noqa: PLC0415
 
@@ -275,23 +273,3 @@ def client_room(
 
     common = service.config
     return AdminRoom(loop, calls, sockets, make_app, (common.admin_user, common.admin_pwd))
-
-
-def dashboard_tls(loop: SelectorLoop, config: ServerConfig) -> Layer | None:
-    """Return what goes around the dashboard's port, if anything.
-
-    Raises:
-        ConfigError: certificate or key cannot be used.
-    """
-    if not (config.dashboard_port and config.dashboard_tls_mode):
-        return None
-    # Importing ssl costs a tenth of the start, so only who uses TLS pays.
-    from frpd.net.certificates import server_contexts  # noqa: PLC0415
-    from frpd.transports.tls import TlsServerLayer  # noqa: PLC0415
-
-    files = config.dashboard_tls_cert_file, config.dashboard_tls_key_file
-    try:
-        return TlsServerLayer(server_contexts(*files, "", now=loop.now))
-    except ConfigError as error:
-        key = error.key and f"dashboard_{error.key}"
-        raise ConfigError(error.message, key=key) from error

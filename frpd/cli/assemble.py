@@ -17,13 +17,13 @@ from frpd.cli.admin_room import (
     bind_client_admin,
     bind_server_admin,
     client_room,
-    dashboard_tls,
     server_room,
 )
 from frpd.cli.client_reload import ClientReload
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
 from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
+from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.flags import DaemonOptions
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.client.service import Service as ClientService
@@ -154,7 +154,7 @@ def _serve(
         service = ServerService(loop, pool, config, SystemEntropy())
         service.listen(listeners)
         room = server_room(loop, service, admin, file=file)
-        room.open(DASHBOARD, dashboard_tls(loop, config))
+        room.open(DASHBOARD, dashboard_tls(config, loop.now))
         # In the first turn: who reads the line may send a signal, and it is heard by then.
         loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.load import Loaded, load_client, load_server
@@ -64,13 +65,14 @@ def _try_server_files(config: ServerConfig) -> None:
         from frpd.net.certificates import server_context  # noqa: PLC0415
 
         server_context(*files)
+    dashboard_tls(config, lambda: 0.0)
 
 
 def _try_client_files(common: ClientConfig) -> None:
     """Load the certificates as a start would; raises ConfigError."""
     files = common.tls_cert_file, common.tls_key_file, common.tls_trusted_ca_file
     if any(files) and (common.tls_enable or common.protocol == "wss"):
-        # As above.
+        # As above: only who uses TLS pays.
         from frpd.net.certificates import client_context  # noqa: PLC0415
 
         client_context(*files)

@@ -22,9 +22,9 @@ from frpd.cli.admin_room import (
     bind_client_admin,
     bind_server_admin,
     client_room,
-    dashboard_tls,
     server_room,
 )
+from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
@@ -132,7 +132,7 @@ def serve(
     port.setblocking(False)
     sockets = AdminSockets(port, bound.control)
     room = server_room(world.loop, house.service, sockets, file=None)
-    room.open("dashboard", dashboard_tls(world.loop, config) if tls else None)
+    room.open("dashboard", dashboard_tls(config, world.loop.now) if tls else None)
     world.owners.callback(room.close)
     return Office(world), house, sockets
 
@@ -192,25 +192,6 @@ def test_the_dashboard_by_https(world: World, tmp_path: Path) -> None:
     context.verify_mode = CERT_NONE
     found = office.ask(lambda: ask(HTTPSConnection(LOOPBACK, port, timeout=10, context=context)))
     assert json.loads(found.body)["program"] == "frps"
-
-
-def test_without_tls_mode_there_is_no_layer(world: World) -> None:
-    assert dashboard_tls(world.loop, ServerConfig(dashboard_port=1)) is None
-    assert dashboard_tls(world.loop, ServerConfig(dashboard_tls_mode=True)) is None
-
-
-def test_a_certificate_that_cannot_be_used_names_the_dashboard_s_key(
-    world: World, tmp_path: Path
-) -> None:
-    config = ServerConfig(
-        dashboard_port=1,
-        dashboard_tls_mode=True,
-        dashboard_tls_cert_file=str(tmp_path / "none.crt"),
-        dashboard_tls_key_file=str(tmp_path / "none.key"),
-    )
-    with pytest.raises(ConfigError) as refused:
-        dashboard_tls(world.loop, config)
-    assert refused.value.key == "dashboard_tls_cert_file"
 
 
 def test_a_client_is_stopped_by_its_api(world: World, tmp_path: Path) -> None:
