@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 TOKEN = "a token for the seal"
-CHOSEN = {True: "deflate,direct-stream,half-close,seal", False: "deflate,half-close,seal"}
+CHOSEN = {
+    True: "deflate,direct-stream,half-close,seal,udp-binary",
+    False: "deflate,half-close,seal,udp-binary",
+}
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
@@ -162,5 +165,5 @@ def test_another_token_is_refused(stage: Stage, mux: bool, client: str) -> None:
 def test_without_a_token_there_is_no_seal_and_the_rest_holds(stage: Stage) -> None:
     ends = start_both(stage, mux=True, server={"token": ""}, client={"token": ""})
     line = ends.frps.wait_for("client login info")
-    assert "frpd[deflate,direct-stream,half-close] legacy cipher" in line
+    assert "frpd[deflate,direct-stream,half-close,udp-binary] legacy cipher" in line
     ends.frpc.wait_for("start proxy success")
