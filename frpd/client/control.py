@@ -98,6 +98,8 @@ class ControlSession:
         self._probe_timer: Timer | None = None
         self._probed_at = 0.0
         self._idle: set[WorkConn] = set()
+        self._awaited: dict[WorkConn, float] = {}  # since when they are late; oldest first
+        self._await_timer: Timer | None = None
         self._opening = 0  # work connections that were asked for and are not open yet
         self._closed = False
         stream.on_message = self._on_message
@@ -143,12 +145,19 @@ class ControlSession:
         if self._closed:
             return
         self._closed = True
-        timers = (self._ping_timer, self._pong_timer, self._retry_timer, self._probe_timer)
-        for timer in timers:
+        for timer in (
+            self._ping_timer,
+            self._pong_timer,
+            self._retry_timer,
+            self._probe_timer,
+            self._await_timer,
+        ):
             if timer is not None:
                 timer.cancel()
-        idle, self._idle = self._idle, set()
-        for work in idle:
+        unused = [*self._idle, *self._awaited]
+        self._idle.clear()
+        self._awaited.clear()
+        for work in unused:
             work.close()
         self._table.session_lost(self._loop.now())
         self._stream.close()
@@ -273,22 +282,32 @@ class ControlSession:
 
     def _work_accepted(self, endpoint: Endpoint) -> None:
         """The server opened a stream for a visitor; it says at once for whom."""
-        if self._closed or len(self._idle) >= MAX_IDLE_WORK_CONNS:
+        if self._closed or len(self._awaited) >= MAX_IDLE_WORK_CONNS:
             endpoint.abort()
             return
         seal = None
         if self.seal is not None and isinstance(endpoint, MuxStream):
             seal = self.seal.work(stream_context(endpoint.stream_id))
         work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
-        work.expect(START_SECONDS)
-        self._idle.add(work)
+        self._awaited[work] = self._loop.now() + START_SECONDS
+        if self._await_timer is None:  # one for all: nearly every one is over at once
+            self._await_timer = self._loop.call_later(START_SECONDS, self._await_due)
+
+    def _await_due(self) -> None:
+        self._await_timer = None
+        now = self._loop.now()
+        for work, late in list(self._awaited.items()):
+            if late > now:
+                self._await_timer = self._loop.call_at(late, self._await_due)
+                return
+            work.time_out()
 
     def _work_failed(self, error: TransportError) -> None:
         self._opening -= 1
         self.log.warning("cannot open a work connection: %s", error)
 
     def _work_started(self, work: WorkConn, start: StartWorkConn) -> None:
-        self._idle.discard(work)
+        self._drop_unused(work)
         if start.error:
             self.log.warning("the server refused a work connection: %s", start.error)
             work.close()
@@ -300,8 +319,12 @@ class ControlSession:
             return
         entry.server.on_work(work.detach(), start)
 
+    def _drop_unused(self, work: WorkConn) -> None:
+        if self._awaited.pop(work, None) is None:
+            self._idle.discard(work)
+
     def _work_ended(self, work: WorkConn, error: FrpError | None) -> None:
-        self._idle.discard(work)
+        self._drop_unused(work)
         if error is not None:
             self.log.debug("an unused work connection ended: %s", error)
 
@@ -309,7 +332,7 @@ class ControlSession:
 class WorkConn:
     """A work connection that waits for its visitor."""
 
-    __slots__ = ("_loop", "_on_ended", "_on_started", "_seal", "_stream", "_timer")
+    __slots__ = ("_on_ended", "_on_started", "_seal", "_stream")
 
     def __init__(
         self,
@@ -321,8 +344,6 @@ class WorkConn:
     ) -> None:
         self._on_started = on_started
         self._on_ended = on_ended
-        self._loop = loop
-        self._timer: Timer | None = None
         self._seal = seal
         self._stream: MessageStream | FirstRecord
         if seal is None:
@@ -334,9 +355,10 @@ class WorkConn:
         """Say whose it is."""
         self._stream.send(hello)
 
-    def expect(self, seconds: float) -> None:
-        """Wait no longer than this."""
-        self._timer = self._loop.call_later(seconds, self._timed_out)
+    def time_out(self) -> None:
+        """It was to start by now: drop it."""
+        self._on_end(TransportError("no StartWorkConn in time"))
+        self._stream.abort()
 
     def detach(self) -> WorkStream:
         """Give up the stream, with what came behind StartWorkConn."""
@@ -344,11 +366,9 @@ class WorkConn:
 
     def close(self) -> None:
         """Close it unused. Idempotent."""
-        self._stop_waiting()
         self._stream.close()
 
     def _on_message(self, message: Message) -> None:
-        self._stop_waiting()
         if isinstance(message, StartWorkConn):
             self._on_started(self, message)
         else:
@@ -356,15 +376,4 @@ class WorkConn:
             self._stream.abort()
 
     def _on_end(self, error: FrpError | None) -> None:
-        self._stop_waiting()
         self._on_ended(self, error)
-
-    def _timed_out(self) -> None:
-        self._timer = None
-        self._on_end(TransportError("no StartWorkConn in time"))
-        self._stream.abort()
-
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

@@ -70,8 +70,9 @@ class Connector:
         there, and only addresses of the same family are tried.
         """
         attempt = Attempt(self._loop, on_connected, on_failed, keepalive_seconds, local_ip)
-        attempt.begin(join_host_port(host, port), timeout_seconds)
+        attempt.begin(host, port, timeout_seconds)
         self.resolver.resolve(host, port, attempt.try_addresses, attempt.fail)
+        attempt.await_addresses()
         return attempt
 
     def connect_unix(
@@ -95,6 +96,7 @@ class Attempt:
         "_keepalive",
         "_last_error",
         "_local_ip",
+        "_looked_up",
         "_loop",
         "_on_connected",
         "_on_failed",
@@ -124,7 +126,8 @@ class Attempt:
         self._watch: Watch | None = None
         self._timer: Timer | None = None
         self._done = False
-        self._target = ""
+        self._looked_up = False
+        self._target = ("", 0)
         self._peer: SockAddr = ("", 0)
         self._deadline = 0.0
         self._share = 0.0
@@ -135,11 +138,15 @@ class Attempt:
         """Whether it was reported or cancelled."""
         return self._done
 
-    def begin(self, target: str, timeout_seconds: float) -> None:
+    def begin(self, host: str, port: int, timeout_seconds: float) -> None:
         """Start the clock; the look-up counts."""
-        self._target = target
+        self._target = host, port
         self._deadline = self._loop.now() + timeout_seconds
-        self._timer = self._loop.call_at(self._deadline, self._timed_out)
+
+    def await_addresses(self) -> None:
+        """Watch the clock, if the look-up was begun and is not over."""
+        if not self._looked_up:
+            self._timer = self._loop.call_at(self._deadline, self._timed_out)
 
     def cancel(self) -> None:
         """Give up silently. Idempotent."""
@@ -147,12 +154,14 @@ class Attempt:
 
     def fail(self, error: TransportError) -> None:
         """Report the failure unless something was reported already."""
+        self._looked_up = True
         if not self._done:
             self._finish()
             self._on_failed(error)
 
     def try_addresses(self, addresses: Addresses) -> None:
         """Start with the first address; each gets an even share of the time."""
+        self._looked_up = True
         if self._done:
             return
         if self._local_ip and addresses:
@@ -185,7 +194,10 @@ class Attempt:
                 )
                 continue
             return
-        self.fail(self._last_error or TransportError(f"dial tcp {self._target}: no address"))
+        self.fail(
+            self._last_error
+            or TransportError(f"dial tcp {join_host_port(*self._target)}: no address")
+        )
 
     def _start(self, family: socket.AddressFamily) -> None:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -200,7 +212,7 @@ class Attempt:
         if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED:
             # On this machine the other end has answered by now: no need to trouble epoll.
             self._stop_timer()
-            self._loop.call_soon(self._connect_settled)
+            self._loop.call_soon(self._established)
             return
         self._watch = self._loop.watch(sock.fileno(), self._callback_failed)
         self._watch.set(None, self._connect_settled)
@@ -218,12 +230,17 @@ class Attempt:
 
     def _connect_settled(self) -> None:
         sock = self._sock
-        if sock is None:  # cancelled meanwhile
-            return
+        assert sock is not None  # who cancels closes the watch
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._last_error = self._error(code)
             self._try_next()
+            return
+        self._established()
+
+    def _established(self) -> None:
+        sock = self._sock
+        if sock is None:  # cancelled meanwhile
             return
         self._sock = None
         self._finish()
@@ -246,7 +263,7 @@ class Attempt:
         self._timer = self._loop.call_at(min(when, self._deadline), self._timed_out)
 
     def _where(self) -> str:
-        return format_address(self._peer) if self._peer[0] else self._target
+        return format_address(self._peer) if self._peer[0] else join_host_port(*self._target)
 
     def _error(self, code: int | None) -> TransportError:
         return self._failure(f"connect: {os.strerror(code or 0).lower()}", code or 0)

@@ -54,17 +54,17 @@ class RecordWriter:
         key: 32 bytes, for this direction of this stream only.
     """
 
-    __slots__ = ("_ended", "_header", "_state")
+    __slots__ = ("_ended", "_key", "_state")
 
     def __init__(self, key: bytes) -> None:
-        self._state = _State()
-        self._header = _init_push(self._state, key)
+        self._key = key
+        self._state: _State | None = None  # many a stream never writes in this direction
         self._ended = False
 
     @property
     def started(self) -> bool:
         """Whether a record was written."""
-        return not self._header
+        return self._state is not None
 
     @property
     def ended(self) -> bool:
@@ -84,14 +84,18 @@ class RecordWriter:
         if self._ended:
             raise LocalProtocolError("seal: data behind the last record")
         self._ended = final
-        parts = [self._header]
-        self._header = b""
+        parts = []
+        state = self._state
+        if state is None:
+            state = self._state = _State()
+            parts.append(_init_push(state, self._key))
+            self._key = b""
         last = max(len(data) - 1, 0) // MAX_RECORD_BYTES * MAX_RECORD_BYTES
         for start in range(0, last + 1, MAX_RECORD_BYTES):
             plain = bytes(data[start : start + MAX_RECORD_BYTES])
             head = _LENGTH.pack(len(plain) + _OVERHEAD_BYTES)
             tag = _TAG_FINAL if final and start == last else _TAG_MESSAGE
-            parts += (head, _push(self._state, plain, head, tag))
+            parts += (head, _push(state, plain, head, tag))
         return b"".join(parts)
 
 

@@ -55,6 +55,9 @@ _SCRYPT_R: Final = 8
 _SCRYPT_MEMORY: Final = 128 * _SCRYPT_N * _SCRYPT_R + 1024 * 1024
 _MARK_BYTES: Final = 8
 _IV_BYTES: Final = 16
+_BLOCK_BYTES: Final = 64
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 _UINT32 = Struct(">I")
 _UINT64 = Struct(">Q")
 
@@ -121,14 +124,18 @@ class SessionKeys:
             with any.
     """
 
-    __slots__ = ("_prk",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(
         self, *, psk: bytes, private_key: bytes, peer_public_key: bytes, transcript: bytes
     ) -> None:
         _check_private_key(private_key)
         shared = _shared_secret(private_key, peer_public_key)
-        self._prk = bytearray(_hmac(transcript, psk + shared))
+        # HMAC with the prk taken in: one key per visitor is made, so half of its work is
+        # done once. The library wipes these two when they are dropped.
+        prk = _hmac(transcript, psk + shared).ljust(_BLOCK_BYTES, b"\x00")
+        self._inner = hashlib.sha256(prk.translate(_INNER_PAD))
+        self._outer: hashlib._Hash | None = hashlib.sha256(prk.translate(_OUTER_PAD))
 
     def key(self, label: str, context: bytes = b"") -> bytes:
         """Return the key of 32 bytes for one purpose; see the module's table.
@@ -136,18 +143,21 @@ class SessionKeys:
         Raises:
             LocalProtocolError: the session's keys were erased.
         """
-        if not self._prk:
+        if self._outer is None:
             raise LocalProtocolError("seal: the keys of this session were erased")
-        return _hmac(self._prk, _INFO + label.encode("ascii") + b"\x00" + context + b"\x01")
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(_INFO + label.encode("ascii") + b"\x00" + context + b"\x01")
+        outer.update(inner.digest())
+        return outer.digest()
 
     def erase(self) -> None:
         """Forget: from now on no key can be made. Idempotent.
 
-        Overwrites what this object holds; copies inside the interpreter and
-        the libraries are out of reach.
+        What this object holds is wiped by the library; copies inside the
+        interpreter are out of reach.
         """
-        self._prk[:] = bytes(len(self._prk))
-        self._prk.clear()
+        self._inner = hashlib.sha256()
+        self._outer = None
 
 
 def stream_context(stream_id: int) -> bytes:
@@ -251,5 +261,5 @@ def _shared_secret(private_key: bytes, peer_public_key: bytes) -> bytes:
     raise RemoteProtocolError("seal: the peer's public key is not usable")
 
 
-def _hmac(key: bytes | bytearray, data: bytes) -> bytes:
+def _hmac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "sha256")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from frpd.errors import ConnectionLost, FrpError, LocalProtocolError, RemoteProtocolError
 from frpd.net.endpoint import Endpoint, Outcome
-from frpd.proto.message.codec import MessageDecoder, encode_message
+from frpd.proto.message.codec import decode_message, encode_message
 from frpd.proto.message.types import Message
 from frpd.proto.seal import StreamSeal
 
@@ -38,8 +38,8 @@ class FirstRecord:
     ) -> None:
         self._endpoint = endpoint
         self._seal = seal
-        self._on_message = on_message
-        self._on_end = on_end
+        self._on_message: Callable[[Message], None] = on_message
+        self._on_end: Callable[[FrpError | None], None] = on_end
         self._open = True
         endpoint.on_failure = self._callback_failed
         endpoint.watch(self._on_readable, None)
@@ -57,6 +57,7 @@ class FirstRecord:
     def detach(self) -> Endpoint:
         """Give up the endpoint; what came behind the record is put back into it."""
         self._open = False
+        self._on_message = self._on_end = _nobody_left
         self._endpoint.on_failure = None
         self._endpoint.watch(None, None)
         self._endpoint.unread(self._seal.reader.take_rest())
@@ -84,7 +85,7 @@ class FirstRecord:
             self._seal.reader.receive_data(data)
             record = self._seal.reader.next_record()
             if record is not None:
-                self._on_message(_read(record))
+                self._on_message(decode_message(record))
         except (ConnectionLost, RemoteProtocolError) as error:
             self._end(error)
 
@@ -97,10 +98,5 @@ class FirstRecord:
         self._end(LocalProtocolError("internal error, see the log"))
 
 
-def _read(record: bytes) -> Message:
-    decoder = MessageDecoder()
-    decoder.receive_data(record)
-    message = decoder.next_message()
-    if message is None or decoder.take_rest():
-        raise RemoteProtocolError("the first record is not one message")
-    return message
+def _nobody_left(_: object) -> None:
+    """Stand in for the callbacks of a record that came: its owner goes, and nobody has to look."""

@@ -48,6 +48,24 @@ def encode_message(message: Message) -> bytes:
     return _HEADER.pack(message.TYPE, len(body)) + body
 
 
+def decode_message(frame: bytes) -> Message:
+    """Return the message that ``frame`` is, no more and no less.
+
+    Raises:
+        RemoteProtocolError: it is none, or not just one.
+    """
+    body_bytes = len(frame) - _HEADER.size
+    record = RECORDS.get(frame[0]) if 0 <= body_bytes <= MAX_BODY_BYTES else None
+    if record is None or _HEADER.unpack_from(frame)[1] != body_bytes:
+        raise RemoteProtocolError("not one message of a known type")
+    message: Message = record.cls()
+    try:
+        _read_body(frame[_HEADER.size :], record, message)
+    except (WrongTypeError, ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"{_name(message)}: {_reason(error)}") from None
+    return message
+
+
 class MessageDecoder:
     """Cuts a byte stream into messages.
 

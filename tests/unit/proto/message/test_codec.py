@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frpd.errors import LimitError, LocalProtocolError, RemoteProtocolError
-from frpd.proto.message.codec import MAX_BODY_BYTES, MessageDecoder, encode_message
+from frpd.proto.message.codec import (
+    MAX_BODY_BYTES,
+    MessageDecoder,
+    decode_message,
+    encode_message,
+)
 from frpd.proto.message.types import (
     MESSAGES,
     ClientSpec,
@@ -381,3 +386,25 @@ def test_random_bytes_give_messages_or_remote_protocol_errors(wire: bytes) -> No
     except RemoteProtocolError:
         with pytest.raises(RemoteProtocolError):
             decoder.next_message()
+
+
+def test_a_frame_alone_is_decoded_as_in_a_stream() -> None:
+    start = StartWorkConn(proxy_name="web", src_addr="192.0.2.7", src_port=5)
+    assert decode_message(encode_message(start)) == start
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"s",
+        encode_message(Ping()) + b"x",
+        encode_message(Ping())[:-1],
+        b"\x7a" + encode_message(Ping())[1:],
+        encode_message(Ping())[:-2] + b"[]",
+        b"h" + (MAX_BODY_BYTES + 1).to_bytes(8, "big") + b" " * (MAX_BODY_BYTES + 1),
+    ],
+)
+def test_what_is_not_one_frame_is_refused(frame: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_message(frame)
