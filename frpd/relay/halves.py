@@ -7,7 +7,7 @@ that a stalled sink costs next to nothing.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
@@ -69,7 +69,7 @@ class CopyHalf:
     )
 
     def __init__(self, relay: RelayCore, source: Endpoint, sink: Endpoint) -> None:
-        self._relay = relay
+        self._relay: RelayCore = relay
         self.source = source
         self.sink = sink
         self._pending = b""
@@ -106,6 +106,10 @@ class CopyHalf:
         self.over = self.stopped = False
         self.reading = True
         self.blocked = False
+
+    def leave(self) -> None:
+        """The relay is over: report to nobody, so that no cycle is left for the collector."""
+        self._relay = _NOBODY
 
     def on_readable(self) -> None:
         """The source has bytes, or has ended."""
@@ -170,3 +174,28 @@ class CopyHalf:
             return
         self.over = True
         self._relay.half_ended(self)
+
+
+class _Nobody:
+    """Whom the halves of a relay that is over report to."""
+
+    def update(self) -> None:
+        """See RelayCore."""
+
+    def half_ended(self, half: CopyHalf) -> None:
+        """See RelayCore."""
+
+    def bulky(self, half: CopyHalf) -> None:
+        """See RelayCore."""
+
+    def not_bulky(self, half: CopyHalf) -> None:
+        """See RelayCore."""
+
+    def source_lost(self, half: CopyHalf, reason: str) -> None:
+        """See RelayCore."""
+
+    def sink_lost(self, half: CopyHalf, reason: str) -> None:
+        """See RelayCore."""
+
+
+_NOBODY: Final = _Nobody()

@@ -223,6 +223,8 @@ class Relay:
                 endpoint.abort()
             else:
                 endpoint.close()
+        self._ab.leave()
+        self._ba.leave()
         on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
 
 

@@ -86,12 +86,13 @@ class DirectStreams:
 
     def _opened(self, waiting: Waiting, stream: MuxStream) -> None:
         late = self._waiting.pop(waiting, waiting) is waiting
-        if late or waiting.on_work is None or self._closed:
+        on_work, waiting.on_work = waiting.on_work, None  # or who waits would hold itself
+        if late or on_work is None or self._closed:
             stream.abort()
         else:
             seal = self._seal
             sealed = None if seal is None else seal.work(stream_context(stream.stream_id))
-            waiting.on_work(WorkStream(stream, sealed))
+            on_work(WorkStream(stream, sealed))
 
     def _fail(self, waiting: Waiting, error: TransportError) -> None:
         late = self._waiting.pop(waiting, waiting) is waiting

@@ -113,6 +113,7 @@ class LocalVisit:
         self._work.abort()
 
     def _connected(self, local: SocketStream) -> None:
+        self._attempt = None
         self._dialing.discard(self)
         join(
             self._context,
@@ -124,6 +125,7 @@ class LocalVisit:
         )
 
     def _refused(self, error: TransportError) -> None:
+        self._attempt = None
         self._dialing.discard(self)
         self._context.log.warning("local service refused %s: %s", self._source, error)
         self._counters.closed(0, 0)
