@@ -112,7 +112,7 @@ class ClientReload:
             changes = self._service.reload(loaded.value)
         except FrpError as error:
             return ReloadReport(error=str(error), code=APPLYING)
-        self._set_level(common.log_level)
+        _set_level(common.log_level)
         left = not_live(self._common, common)
         for warning in loaded.warnings:
             _log.warning("%s", warning)
@@ -127,15 +127,13 @@ class ClientReload:
             warnings=loaded.warnings,
         )
 
-    def _set_level(self, level: str) -> None:
-        """Unless the file says what it said before: then the API may have set another one."""
-        if level == self._common.log_level:
-            return
-        self._common = replace(self._common, log_level=level)
-        try:
-            log.set_level(level)
-        except ValueError:
-            log.set_level(FALLBACK_LEVEL)
+
+def _set_level(level: str) -> None:
+    """Log from the file's level on, whatever the API has set meanwhile."""
+    try:
+        log.set_level(level)
+    except ValueError:
+        log.set_level(FALLBACK_LEVEL)
 
 
 def _tell(changes: SetupChanges, left: tuple[str, ...]) -> None:
