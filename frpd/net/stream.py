@@ -18,7 +18,7 @@ from frpd.net import splice
 from frpd.net.address import SockAddr, format_address
 from frpd.net.endpoint import Buffer, Callback, Outcome
 from frpd.net.pipes import Pipe, PipePool
-from frpd.selector_loop import SelectorLoop
+from frpd.selector_loop import SCRATCH_BYTES, SelectorLoop
 
 _log = get_logger("frpd.net.stream")
 
@@ -92,7 +92,7 @@ class SocketStream:
             return data
         scratch = self._loop.scratch
         try:
-            count = self._sock.recv_into(scratch, min(limit, len(scratch)))
+            count = self._sock.recv_into(scratch, limit if limit < SCRATCH_BYTES else SCRATCH_BYTES)
         except (BlockingIOError, InterruptedError):
             return Outcome.EMPTY
         except OSError as error:

@@ -192,7 +192,7 @@ class MuxLink:
         """
         if self._trunk_blocked or self._closed:
             return
-        if self.session.output_bytes >= FLUSH_EARLY_BYTES and not self._busy:
+        if not self._busy and self.session.output_bytes >= FLUSH_EARLY_BYTES:
             self._write_out()
         if not self._flush_planned:
             self._flush_planned = True
@@ -400,16 +400,15 @@ class MuxLink:
         if isinstance(event, StreamOpened):
             stream = self._streams[event.stream_id] = MuxStream(self, event.stream_id)
             self._hand_over(stream)
-        elif isinstance(event, StreamEnded | StreamReset | WindowOpened):
-            known = self._streams.get(event.stream_id)
-            if known is None:
-                return
-            if isinstance(event, WindowOpened):
-                known.serve_writer()
-            elif isinstance(event, StreamReset):
-                known.was_reset(event.withdrawn)
-            else:
+        elif isinstance(event, StreamEnded):
+            if (known := self._streams.get(event.stream_id)) is not None:
                 known.ended()
+        elif isinstance(event, WindowOpened):
+            if (known := self._streams.get(event.stream_id)) is not None:
+                known.serve_writer()
+        elif isinstance(event, StreamReset):
+            if (known := self._streams.get(event.stream_id)) is not None:
+                known.was_reset(event.withdrawn)
         elif isinstance(event, OpensResumed):
             self._resume_opens()
         elif isinstance(event, GoAwayReceived):

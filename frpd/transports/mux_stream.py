@@ -290,7 +290,9 @@ class MuxStream:
         self._link.forget(self.stream_id)
 
     def _has_news(self) -> bool:
-        return bool(self._chunks or self._ended or self._lost or self._pipe_has_news())
+        if self._chunks or self._ended or self._lost:
+            return True
+        return self._in_pipe is not None and self._pipe_has_news()
 
     def _pipe_has_news(self) -> bool:
         pipe = self._in_pipe
@@ -316,12 +318,16 @@ class MuxStream:
         earned credit before that, new payload would come in time to wait there too, and
         all would be copied for ever. So the peer waits; the sink's own buffer is full then.
         """
-        again = min(nbytes, self._credited)
-        self._credited -= again
-        self._uncredited += nbytes - again
-        if self._uncredited and not (self._chunks and self._pool is not None):
-            self._link.session.consumed(self.stream_id, self._uncredited)
-            self._uncredited = 0
+        if self._credited:
+            again = min(nbytes, self._credited)
+            self._credited -= again
+            nbytes -= again
+        owed = self._uncredited + nbytes
+        if not owed or (self._chunks and self._pool is not None):
+            self._uncredited = owed
+            return
+        self._uncredited = 0
+        if self._link.session.consumed(self.stream_id, owed):
             self._link.plan_flush()
 
     def _schedule(self) -> None:

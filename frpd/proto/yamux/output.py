@@ -171,8 +171,9 @@ class OutputQueue:
 
     def leave(self, stream_id: int) -> None:
         """Take a stream out of the line, if it stands there."""
-        self._line.pop(stream_id, None)
-        self._behind.pop(stream_id, None)
+        if self._line or self._behind:
+            self._line.pop(stream_id, None)
+            self._behind.pop(stream_id, None)
 
     # -- leaving ---------------------------------------------------------------
 

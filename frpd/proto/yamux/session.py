@@ -198,22 +198,26 @@ class YamuxSession(SessionInput):
             self._output.reserve(stream.withdrawable)
         return size
 
-    def consumed(self, stream_id: int, nbytes: int) -> None:
+    def consumed(self, stream_id: int, nbytes: int) -> bool:
         """Report payload as taken by the far side: its credit goes back in large steps.
+
+        Returns whether there is credit to send now.
 
         Raises:
             LocalProtocolError: more than had come.
         """
         stream = self._streams.get(stream_id)
         if stream is None:
-            return
+            return False
         credit = stream.receive.give_back(nbytes)
-        if credit and stream.state is not _PEER_ENDED:
-            if self._windows is not None:
-                extra = self._windows.grow(stream.receive.limit)
-                stream.receive.widen(extra)
-                credit += extra
-            self._output.control(WINDOW_UPDATE, 0, stream_id, credit)
+        if not credit or stream.state is _PEER_ENDED:
+            return False
+        if self._windows is not None:
+            extra = self._windows.grow(stream.receive.limit)
+            stream.receive.widen(extra)
+            credit += extra
+        self._output.control(WINDOW_UPDATE, 0, stream_id, credit)
+        return True
 
     def end_stream(self, stream_id: int, now: float) -> None:
         """End our direction after what was sent so far; receiving goes on.
@@ -224,7 +228,7 @@ class YamuxSession(SessionInput):
         stream = self._streams.get(stream_id)
         if stream is None:
             return
-        if not stream.allows(StreamInput.END):
+        if stream.state is _LOCAL_ENDED:
             raise LocalProtocolError(f"second end of yamux stream {stream_id}")
         self._output.control(WINDOW_UPDATE, FIN, stream_id, 0)
         self._output.leave(stream_id)

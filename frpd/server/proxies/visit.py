@@ -7,6 +7,8 @@ byte.
 
 from __future__ import annotations
 
+import logging
+
 from frpd.errors import FrpError
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
@@ -93,6 +95,8 @@ class Visit:
         context = self._context
         context.relays.relay_ended(self)
         self._counters.closed(result.a_to_b, result.b_to_a)
+        if not context.log.enabled(logging.INFO):  # its arguments cost more than all above
+            return
         context.log.info(
             "visitor %s %s after %.3f s: %d bytes in, %d bytes out%s",
             self._visitor.describe(),
