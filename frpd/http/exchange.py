@@ -14,81 +14,23 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import Final, Protocol
+from typing import Final
 
 from frpd.errors import ConnectionLost, FrpError
-from frpd.http.limits import HttpLimits
 from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
-from frpd.http.site import Call, Site, WorkLine
-from frpd.net.address import SockAddr
-from frpd.net.endpoint import Buffer, Endpoint, Outcome
+from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine
+from frpd.net.endpoint import Endpoint, Outcome
 from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import Form, RequestHead, ResponseHead
 from frpd.proto.http.rewrite import render_request
 from frpd.relay.halves import READ_LIMIT
-from frpd.relay.relay import Ending, Progress, Relay, RelayResult, Relays
-from frpd.selector_loop import SelectorLoop
+from frpd.relay.relay import Ending, Progress, Relay, RelayResult
 
 # RFC 9110 9.2.2: asking twice does what asking once does.
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # Services close connections that idle: who must not be asked twice takes none that might be.
 STALE_SECONDS: Final = 1.0
-
-
-class VisitorSide(Protocol):
-    """Whose exchange it is: a visitor's connection."""
-
-    loop: SelectorLoop
-    ip: str
-    limits: HttpLimits
-    running: Relays
-
-    @property
-    def stream(self) -> Endpoint:
-        """The connection."""
-
-    @property
-    def peer(self) -> SockAddr:
-        """Where the visitor is, as far as it is known."""
-
-    @property
-    def half_closes(self) -> bool:
-        """Whether the end of one direction may come alone."""
-
-    def describe(self) -> str:
-        """Return the visitor's name for logs."""
-
-    def write_last(self, data: Buffer) -> int:
-        """Write to the connection what its close will follow at once."""
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether no further request will be taken."""
-
-    def set_deadline(self, seconds: float) -> None:
-        """Have the exchange told when so much time has passed; inf for never."""
-
-    def line_to(self, site: Site, stale_seconds: float) -> WorkLine | None:
-        """Return the line kept for this site, if it has not waited longer than this."""
-
-    def new_line(self, site: Site, work: Endpoint) -> WorkLine:
-        """Return a line over a work connection that has just come."""
-
-    def keep_line(self, line: WorkLine) -> None:
-        """Keep a line for the next request to its site."""
-
-    def next_request(self, behind: bytes) -> None:
-        """The exchange is over, and the connection goes on with these bytes."""
-
-    def refuse(self, status: int, *, head: RequestHead, keep: bool, behind: bytes) -> None:
-        """The exchange is over, and its request is to be answered with a page."""
-
-    def end(self, *, linger: bool) -> None:
-        """The exchange is over, and so is the connection."""
-
-    def abort(self) -> None:
-        """The exchange is over, and the connection lost."""
 
 
 def what_is_asked(head: RequestHead) -> str:
@@ -114,6 +56,7 @@ class Exchange:
         head: what was asked.
         body: what came of the request's body with the head; counted in ``head.body``.
         behind: what came behind the request.
+        spares: who may serve it if ``site`` cannot; None for nobody.
     """
 
     __slots__ = (
@@ -128,6 +71,8 @@ class Exchange:
         "_phase",
         "_relay",
         "_request",
+        "_spares",
+        "_tried",
         "_verdict",
         "_visitor",
         "bytes_in",
@@ -137,13 +82,22 @@ class Exchange:
     )
 
     def __init__(
-        self, visitor: VisitorSide, site: Site, head: RequestHead, body: bytes, behind: bytes
+        self,
+        visitor: VisitorSide,
+        site: Site,
+        head: RequestHead,
+        body: bytes,
+        behind: bytes,
+        *,
+        spares: Spares | None = None,
     ) -> None:
         self.site = site
         self.head = head
         self.bytes_in = 0
         self.bytes_out = 0
         self._visitor = visitor
+        self._spares = spares
+        self._tried: tuple[Site, ...] = ()
         self._body = body
         self._asked = b""
         self._begun = visitor.loop.now()
@@ -177,9 +131,11 @@ class Exchange:
 
     def begin(self) -> None:
         """Ask the service; the visitor hears of the end, maybe before this returns."""
-        visitor = self._visitor
-        visitor.running.relay_started(self)
-        head = self.head
+        self._visitor.running.relay_started(self)
+        self._turn_to_site()
+
+    def _turn_to_site(self) -> None:
+        visitor, head = self._visitor, self.head
         self._asked = render_request(
             head, self.site.rules_for(visitor.ip), close=head.wants_close and not head.upgrade
         )
@@ -235,10 +191,15 @@ class Exchange:
             self._request.listen()
         else:
             self._visitor.stream.watch(None, None)  # the body waits where it is
-        self._call = self.site.call(self._visitor.peer, self._work_came, self._no_work)
+        site = self.site
+        call = site.call(self._visitor.peer, self._work_came, self._no_work)
+        if self.site is site:  # it may have failed already, and another one be asked
+            self._call = call
 
     def _no_work(self, error: FrpError) -> None:
         self._call = None
+        if self._turns_to_another(may=True):
+            return
         status = error.status if isinstance(error, HttpError) else self.site.unserved_status
         self._refuse(status, str(error))
 
@@ -408,8 +369,28 @@ class Exchange:
             self._phase = _Phase.CALLING
             self._visitor.set_deadline(math.inf)
             self._call_for_work()
-        else:
+        elif answer.heard or not self._turns_to_another(
+            may=self._is_repeatable or not self.bytes_in
+        ):
             self._refuse(self.site.unserved_status, reason)
+
+    def _turns_to_another(self, *, may: bool) -> bool:
+        """The site has not taken the request; ask another one of its group, if we ``may``."""
+        site, spares = self.site, self._spares
+        if spares is None:
+            return False
+        spares.refused(site)
+        self._tried += (site,)
+        other = spares.other(self._visitor.ip, self._tried) if may else None
+        if other is None:
+            return False
+        site.log.warning("%s goes to [%s]", self._visitor.describe(), other.name)
+        self._leave_line(keep=False)
+        self.bytes_in = 0
+        self.site = other
+        self._phase = _Phase.CALLING
+        self._turn_to_site()
+        return True
 
     def _time_out(self, status: int, reason: str) -> None:
         self._verdict = status

@@ -1,18 +1,22 @@
-"""What an http route leads to, and the work connections that a visitor has there."""
+"""The two sides of an exchange: a visitor, and what a route leads to; and what joins them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Protocol
 
 from frpd.errors import ConnectionLost, FrpError
+from frpd.http.limits import HttpLimits
 from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr
-from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.pipes import PipePool
+from frpd.relay.relay import Relays
+from frpd.selector_loop import SelectorLoop
 
 if TYPE_CHECKING:
+    from frpd.proto.http.head import RequestHead
     from frpd.proto.http.rewrite import Rules
 
 OnWork = Callable[[Endpoint], None]
@@ -61,6 +65,16 @@ class Site(Protocol):
 
     def call(self, visitor: SockAddr, on_work: OnWork, on_failed: OnNoWork) -> Call:
         """Get a work connection; one of the two is called, maybe before this returns."""
+
+
+class Spares(Protocol):
+    """Who may serve a request instead of a site that cannot: the others of its group."""
+
+    def refused(self, site: Site) -> None:
+        """A site has not taken a request: its service is not there, or says nothing."""
+
+    def other(self, visitor_ip: str, tried: Collection[Site]) -> Site | None:
+        """Return one that was not tried; None when there is none, or it was enough."""
 
 
 class WorkLine:
@@ -116,3 +130,58 @@ class WorkLine:
         on_gone, self._on_gone = self._on_gone, None
         if on_gone is not None:
             on_gone(self)
+
+
+class VisitorSide(Protocol):
+    """Whose exchange it is: a visitor's connection."""
+
+    loop: SelectorLoop
+    ip: str
+    limits: HttpLimits
+    running: Relays
+
+    @property
+    def stream(self) -> Endpoint:
+        """The connection."""
+
+    @property
+    def peer(self) -> SockAddr:
+        """Where the visitor is, as far as it is known."""
+
+    @property
+    def half_closes(self) -> bool:
+        """Whether the end of one direction may come alone."""
+
+    def describe(self) -> str:
+        """Return the visitor's name for logs."""
+
+    def write_last(self, data: Buffer) -> int:
+        """Write to the connection what its close will follow at once."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether no further request will be taken."""
+
+    def set_deadline(self, seconds: float) -> None:
+        """Have the exchange told when so much time has passed; inf for never."""
+
+    def line_to(self, site: Site, stale_seconds: float) -> WorkLine | None:
+        """Return the line kept for this site, if it has not waited longer than this."""
+
+    def new_line(self, site: Site, work: Endpoint) -> WorkLine:
+        """Return a line over a work connection that has just come."""
+
+    def keep_line(self, line: WorkLine) -> None:
+        """Keep a line for the next request to its site."""
+
+    def next_request(self, behind: bytes) -> None:
+        """The exchange is over, and the connection goes on with these bytes."""
+
+    def refuse(self, status: int, *, head: RequestHead, keep: bool, behind: bytes) -> None:
+        """The exchange is over, and its request is to be answered with a page."""
+
+    def end(self, *, linger: bool) -> None:
+        """The exchange is over, and so is the connection."""
+
+    def abort(self) -> None:
+        """The exchange is over, and the connection lost."""

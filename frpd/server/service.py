@@ -42,6 +42,7 @@ from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door
 from frpd.server.entrances import bind_entrances, entrances
+from frpd.server.groups.book import GroupBook
 from frpd.server.layers import client_layers
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.ports import PortManager
@@ -108,6 +109,7 @@ class Service:
         )
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._udp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self._groups = GroupBook()
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         self._listeners: list[Listener] = []
@@ -300,11 +302,9 @@ class Service:
         name = request.proxy_name
         if self._stopping:
             raise ProxyError("the server is shutting down")
-        build = PROXIES.get(request.proxy_type)
+        build = self._groups.builder(request) or PROXIES.get(request.proxy_type)
         if build is None:
             raise ProxyError(f"proxy [{name}] type [{request.proxy_type}] error")
-        if request.group:
-            raise ProxyError(f"proxy [{name}] group [{request.group}] is not supported yet")
         limit = self._config.max_ports_per_client
         used = sum(proxy.ports_used for proxy in control.proxies.values())
         if 0 < limit <= used:

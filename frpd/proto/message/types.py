@@ -124,6 +124,8 @@ class NewProxy(Message):
     bandwidth_limit_mode: str = ""
     group: str = ""
     group_key: str = field(default="", repr=False)
+    group_strategy: str = field(default="", metadata={"json": "frpd_group_strategy"})
+    """Ours, see frpd.server.groups.strategy: Go ignores it."""
     metas: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     remote_port: int = 0

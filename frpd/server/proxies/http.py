@@ -14,18 +14,19 @@ from frpd.proto.http.rewrite import RequestRules
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import WorkCall, call_for_work
-from frpd.server.vhost.names import locations_of, remote_addr, routes_of
+from frpd.server.vhost.names import Route, locations_of, remote_addr, routes_of
 
 if TYPE_CHECKING:
     from frpd.log import PrefixLogger
     from frpd.net.pipes import PipePool
+    from frpd.server.vhost.http_host import HttpHost
 
 MAX_RULES: Final = 256
 """Visitors whose rules are kept ready."""
 
 
 class HttpProxy:
-    """One http proxy; a Site of the virtual hosts. Loop thread only.
+    """One http proxy; a Site of the virtual hosts, and the only one of its Sites. Loop thread only.
 
     Args:
         context: of the client's session.
@@ -39,6 +40,7 @@ class HttpProxy:
     proxy_type = "http"
     ports_used = 0
     unserved_status = 404
+    spares = None
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         host = None if context.vhosts is None else context.vhosts.http
@@ -57,7 +59,7 @@ class HttpProxy:
         self._make_rules("")  # what is wrong with them is the client's to hear
         self._host = host
         self._routes = routes_of(request, context.vhosts.subdomain_host)
-        host.add(self._routes, request.route_by_http_user, self)
+        self._enter(host, self._routes)
         domains = dict.fromkeys(route.domain for route in self._routes)
         self.remote_addr = remote_addr(domains, locations_of(request), host.port)
         self._closed = False
@@ -71,6 +73,10 @@ class HttpProxy:
         user, password = (text.encode() for text in credentials)
         right_user = hmac.compare_digest(user, self._user)
         return hmac.compare_digest(password, self._password) and right_user
+
+    def choose(self, _visitor_ip: str) -> HttpProxy:
+        """See Sites.choose."""
+        return self
 
     def rules_for(self, visitor_ip: str) -> RequestRules:
         """See Site.rules_for."""
@@ -101,7 +107,15 @@ class HttpProxy:
         """Take no requests any more; those under way go on. Idempotent."""
         if not self._closed:
             self._closed = True
-            self._host.remove(self._routes, self._request.route_by_http_user)
+            self._leave(self._host, self._routes)
+
+    def _enter(self, host: HttpHost, routes: list[Route]) -> None:
+        """Take the routes; ProxyError if they are not to be had."""
+        host.add(routes, self._request.route_by_http_user, self)
+
+    def _leave(self, host: HttpHost, routes: list[Route]) -> None:
+        """Undo _enter."""
+        host.remove(routes, self._request.route_by_http_user)
 
     def _make_rules(self, visitor_ip: str) -> RequestRules:
         try:

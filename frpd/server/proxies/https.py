@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from frpd.errors import ConnectionLost, ProxyError
 from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
@@ -9,6 +11,9 @@ from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.visit import Visit
 from frpd.server.vhost.names import domains_of, remote_addr
+
+if TYPE_CHECKING:
+    from frpd.server.vhost.https_host import HttpsHost
 
 
 class HttpsProxy:
@@ -35,7 +40,7 @@ class HttpsProxy:
         self._request = request
         self._host = host
         self._domains = domains_of(request, context.vhosts.subdomain_host)
-        host.add(self._domains, self)
+        self._enter(host, self._domains)
         self.remote_addr = remote_addr(self._domains, [""], host.port)
         self._closed = False
 
@@ -67,4 +72,12 @@ class HttpsProxy:
         """Free the names; visitors that are connected stay. Idempotent."""
         if not self._closed:
             self._closed = True
-            self._host.remove(self._domains)
+            self._leave(self._host, self._domains)
+
+    def _enter(self, host: HttpsHost, domains: list[str]) -> None:
+        """Take the names; ProxyError if they are not to be had."""
+        host.add(domains, self)
+
+    def _leave(self, host: HttpsHost, domains: list[str]) -> None:
+        """Undo _enter."""
+        host.remove(domains)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import socket
-
-from frpd.errors import ConnectionLost, ProxyError
 from frpd.net.address import host_of
-from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.server.proxies.base import ProxyContext
+from frpd.server.proxies.tcp_port import TcpPort
 from frpd.server.proxies.visit import Visit
-
-ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 class TcpProxy:
@@ -32,22 +26,13 @@ class TcpProxy:
         self.counters = context.counters
         self._context = context
         self._request = request
-        self._closed = False
-        self.port, sock = context.tcp_ports.acquire(
-            self.name, request.remote_port, context.loop.now(), self._bind
-        )
-        self.remote_addr = f":{self.port}"
-        self._listener = Listener(context.loop, sock, self.on_user)
-        address = self._listener.address
-        # Visitors of a port on all addresses differ in the one they came to.
-        self._address = None if host_of(address) in ANY_HOST else address
+        self._port = TcpPort(context, self.name, request.remote_port, self.on_user)
+        self.remote_addr = f":{self._port.number}"
 
     def on_user(self, stream: SocketStream) -> None:
         """A visitor has connected."""
-        try:
-            destination = self._address or stream.local_address()
-        except ConnectionLost:
-            stream.abort()
+        destination = self._port.came_to(stream)
+        if destination is None:
             return
         source = stream.peer
         hello = StartWorkConn(
@@ -68,16 +53,4 @@ class TcpProxy:
 
     def close(self) -> None:
         """Free the port; visitors that are connected stay. Idempotent."""
-        if not self._closed:
-            self._closed = True
-            self._listener.close()
-            self._context.tcp_ports.release(self.port, self._context.loop.now())
-
-    def _bind(self, port: int) -> socket.socket:
-        try:
-            return bind_tcp(self._context.bind_addr, port)
-        except ListenError as error:
-            self._context.log.warning("%s", error)
-            if error.errno == errno.EADDRINUSE:
-                self._context.explain_taken_port(error.address, port)
-            raise ProxyError("port unavailable") from error
+        self._port.close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
 from frpd.http.pages import load_page
-from frpd.http.site import Site
+from frpd.http.site import Site, Spares
 from frpd.net.stream import SocketStream
 from frpd.proto.http.head import RequestHead
 from frpd.proto.http.host import canonical_host
@@ -18,6 +19,20 @@ from frpd.server.vhost.http_visitor import HttpVisitor
 from frpd.server.vhost.names import Route
 from frpd.server.vhost.router import Router
 from frpd.server.vhost.settings import http_limits
+
+
+class Sites(Protocol):
+    """What a route leads to: one proxy, or a group of them."""
+
+    def admits(self, credentials: tuple[str, str] | None) -> bool:
+        """Whether who names this user and password may ask."""
+
+    def choose(self, visitor_ip: str) -> Site:
+        """Return who serves this visitor's next request."""
+
+    @property
+    def spares(self) -> Spares | None:
+        """Who else may; None where there is nobody else."""
 
 
 class HttpHost:
@@ -47,7 +62,7 @@ class HttpHost:
             max_pending_per_source=config.max_pending_per_source,
             awaited="head of a request",
         )
-        self._router: Router[Site] = Router()
+        self._router: Router[Sites] = Router()
         self._visitors: dict[HttpVisitor, None] = {}
 
     @property
@@ -63,8 +78,8 @@ class HttpHost:
         """A connection is no more."""
         self._visitors.pop(visitor, None)
 
-    def add(self, routes: Iterable[Route], user: str, site: Site) -> None:
-        """Let these routes lead to a site: all of them or none.
+    def add(self, routes: Iterable[Route], user: str, sites: Sites) -> None:
+        """Let these routes lead there: all of them or none.
 
         Raises:
             ProxyError: one exists already.
@@ -72,7 +87,7 @@ class HttpHost:
         added: list[Route] = []
         try:
             for route in routes:
-                self._router.add(route.domain, route.location, user, site)
+                self._router.add(route.domain, route.location, user, sites)
                 added.append(route)
         except ProxyError:
             self.remove(added, user)
@@ -83,8 +98,8 @@ class HttpHost:
         for route in routes:
             self._router.remove(route.domain, route.location, user)
 
-    def find(self, head: RequestHead, user: str) -> Site | None:
-        """Return who serves a request of this http user. A group would choose here."""
+    def find(self, head: RequestHead, user: str) -> Sites | None:
+        """Return who may serve a request of this http user."""
         return self._router.find(canonical_host(head.host), head.path, user)
 
     def has_users(self, head: RequestHead) -> bool:

@@ -185,15 +185,18 @@ class HttpVisitor:
 
     def _serve(self, head: RequestHead, body: bytes, behind: bytes) -> None:
         credentials, status = _credentials(head)
-        site = self._host.find(head, credentials[0] if credentials else "")
-        if site is None:
+        sites = self._host.find(head, credentials[0] if credentials else "")
+        if sites is None:
             may_ask = status == 407 and self._host.has_users(head)
             self._turn_away(head, 407 if may_ask else 404, behind)
-        elif not site.admits(credentials):
+        elif not sites.admits(credentials):
             self._turn_away(head, status, behind)
         else:
             self._state = _State.SERVING
-            self._exchange = exchange = Exchange(self, site, head, body, behind)
+            site = sites.choose(self.ip)
+            self._exchange = exchange = Exchange(
+                self, site, head, body, behind, spares=sites.spares
+            )
             exchange.begin()
 
     def _turn_away(self, head: RequestHead, status: int, behind: bytes) -> None:

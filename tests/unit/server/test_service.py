@@ -185,12 +185,6 @@ def test_port_0_is_the_same_again_after_a_reconnect(world: World) -> None:
     assert house.client(run_id="me").new_proxy("p", 0).remote_addr == address
 
 
-def test_groups_are_refused_until_they_exist(world: World) -> None:
-    house = House(world)
-    answer = house.client().new_proxy("g", free_port(), group="web")
-    assert answer.error == "proxy [g] group [web] is not supported yet"
-
-
 def test_a_port_that_cannot_be_bound_stops_listen(world: World) -> None:
     house = House(world)
     with pytest.raises(TransportError, match=r"listen tcp 127\.0\.0\.1:"):

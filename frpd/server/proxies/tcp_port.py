@@ -1,0 +1,67 @@
+"""TcpPort: a port of the server that visitors come to; a tcp proxy's own, or a group's."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+
+from frpd.errors import ConnectionLost, ProxyError
+from frpd.net.address import SockAddr, host_of
+from frpd.net.listener import Listener, ListenError, bind_tcp
+from frpd.net.stream import SocketStream
+from frpd.server.proxies.base import ProxyContext
+
+ANY_HOST = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+
+
+class TcpPort:
+    """A port that is held and listened on. Loop thread only.
+
+    Args:
+        context: of the client's session.
+        name: of the proxy that the port is booked for.
+        wish: its number; 0 for a free one.
+        on_user: gets each visitor.
+
+    Attributes:
+        number: of the port.
+
+    Raises:
+        ProxyError: it is not to be had.
+    """
+
+    def __init__(
+        self, context: ProxyContext, name: str, wish: int, on_user: Callable[[SocketStream], None]
+    ) -> None:
+        self._context = context
+        self._closed = False
+        self.number, sock = context.tcp_ports.acquire(name, wish, context.loop.now(), self._bind)
+        self._listener = Listener(context.loop, sock, on_user)
+        address = self._listener.address
+        # Visitors of a port on all addresses differ in the one they came to.
+        self._address = None if host_of(address) in ANY_HOST else address
+
+    def came_to(self, stream: SocketStream) -> SockAddr | None:
+        """Return the address that a visitor has connected to; None if it is gone: then so is it."""
+        try:
+            return self._address or stream.local_address()
+        except ConnectionLost:
+            stream.abort()
+            return None
+
+    def close(self) -> None:
+        """Free the port. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._listener.close()
+            self._context.tcp_ports.release(self.number, self._context.loop.now())
+
+    def _bind(self, port: int) -> socket.socket:
+        try:
+            return bind_tcp(self._context.bind_addr, port)
+        except ListenError as error:
+            self._context.log.warning("%s", error)
+            if error.errno == errno.EADDRINUSE:
+                self._context.explain_taken_port(error.address, port)
+            raise ProxyError("port unavailable") from error
