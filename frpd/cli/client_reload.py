@@ -76,9 +76,11 @@ class ClientReload:
         self._running = True
 
         def read(loaded: Loaded[ClientSetup]) -> None:
+            self._running = False  # first: a bug in what follows must not be the end of reloads
             self._end(on_done, self._apply(loaded))
 
         def failed(error: Exception) -> None:
+            self._running = False
             self._end(on_done, ReloadReport(error=_text(error), code=_code(error)))
 
         try:
@@ -87,7 +89,6 @@ class ClientReload:
             failed(error)
 
     def _end(self, on_done: OnDone, report: ReloadReport) -> None:
-        self._running = False
         if report.error:
             _log.error("reload of %s failed, nothing was changed:", self._file.path)
             for line in report.error.splitlines():

@@ -100,15 +100,14 @@ class ProxyTable:
             send: to the server; None without a session.
             now: on the loop's clock.
         """
-        before = self.entries
-        gone = [before[name] for name in changes.gone]
-        for entry in gone:
-            self._withdraw(entry, send)
-        fresh = changes.fresh
+        before, fresh = self.entries, changes.fresh
         self.entries = {
             config.name: self._make(config) if config.name in fresh else before[config.name]
             for config in configs
         }
+        gone = [before[name] for name in changes.gone]
+        for entry in gone:
+            self._withdraw(entry, send)
         if send is not None:
             for name in (*changes.changed, *changes.added):
                 self._ask(self.entries[name], send, now)
@@ -216,6 +215,7 @@ def new_proxy_message(config: ProxyConfig) -> NewProxy:
         use_encryption=config.use_encryption,
         use_compression=config.use_compression,
         group=config.group,
+        group_strategy=config.group_strategy if config.group else "",
         metas=dict(config.metas),
         headers=dict(getattr(config, "headers", NO_PARAMS)),
     )

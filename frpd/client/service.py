@@ -169,7 +169,6 @@ class Service:
             raise LimitError("frpc is stopping")
         setup = for_user(setup, self._common.user)
         changes = compare(self._setup, setup)
-        self._setup = setup
         gone: list[ProxyEntry] = []
 
         def change(send: Send | None, now: float) -> None:
@@ -179,6 +178,7 @@ class Service:
             self._control.change_proxies(change)
         else:
             change(None, self._loop.now())
+        self._setup = setup
         removed = frozenset(changes.proxies.removed)
         self._cut(removed | frozenset(changes.visitors.removed))
         for entry in gone:

@@ -229,8 +229,11 @@ def _visitor(port: int) -> dict[str, object]:
     return {**secret, "bind_addr": LOCAL, "bind_port": port}
 
 
-def rage(storm: Storm, rounds: int) -> int:
-    """Reload so often under traffic; return how many blocks passed in the meantime."""
+def rage(storm: Storm, rounds: int, *, spare: int = 0) -> int:
+    """Reload so often under traffic; return how many blocks passed in the meantime.
+
+    At the end each end may hold ``spare`` descriptors more than before.
+    """
     storm.check()
     storm.reload(storm.squall())  # what is made once, is made now
     storm.reload(storm.calm())
@@ -253,7 +256,7 @@ def rage(storm: Storm, rounds: int) -> int:
     storm.check()
     traffic.end()
     for program, (descriptors, memory) in before.items():
-        program.wait_for_descriptors(descriptors)
+        program.wait_for_descriptors(descriptors + spare)
         assert program.pss() - memory < MAX_GROWTH_BYTES
     assert not storm.frpc.count("start error|Traceback")
     return sum(traffic.blocks.values())

@@ -50,14 +50,14 @@ class VisitorTable:
             session: what there is at this moment, if users may come.
         """
         before, fresh = self.entries, changes.fresh
-        for name in changes.gone:
-            visitor = before[name].visitor
-            if visitor is not None:
-                visitor.close()
         self.entries = {
             config.name: self._make(config) if config.name in fresh else before[config.name]
             for config in configs
         }
+        for name in changes.gone:
+            visitor = before[name].visitor
+            if visitor is not None:
+                visitor.close()
         for name, entry in self.entries.items():
             if name in fresh and entry.visitor is not None and session is not None:
                 entry.visitor.start(session)
