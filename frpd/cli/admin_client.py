@@ -105,7 +105,7 @@ def call(
         target: whom.
         method: of HTTP.
         path: with its parameters.
-        body: sent as JSON, unless it is None.
+        body: bytes are sent as they are, anything else but None as JSON.
         seconds: how long each step may take.
 
     Raises:
@@ -116,7 +116,9 @@ def call(
     connection = _connection(target, seconds)
     headers = {"Authorization": _basic(target)} if target.user or target.password else {}
     data = None
-    if body is not None:
+    if isinstance(body, bytes):
+        data = body
+    elif body is not None:
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
     try:

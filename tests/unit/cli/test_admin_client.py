@@ -84,7 +84,8 @@ def test_a_port_is_asked_with_a_login(api: Api) -> None:
 def test_a_control_socket_is_asked_without_one(unix_api: Api) -> None:
     answer = call(Target(str(unix_api.server_address)), "GET", "/api/x")
     assert answer.json() == {"code": 1, "msg": "so so"}
-    assert unix_api.asked == [("GET", "/api/x", None, b"")]
+    call(Target(str(unix_api.server_address)), "POST", "/api/y", body=b"as it is")
+    assert unix_api.asked == [("GET", "/api/x", None, b""), ("POST", "/api/y", None, b"as it is")]
 
 
 def test_nobody_there_is_said_in_go_s_words(tmp_path: Path) -> None:
