@@ -215,10 +215,11 @@ def new_proxy_message(config: ProxyConfig) -> NewProxy:
         use_encryption=config.use_encryption,
         use_compression=config.use_compression,
         group=config.group,
-        group_strategy=config.group_strategy if config.group else "",
         metas=dict(config.metas),
         headers=dict(getattr(config, "headers", NO_PARAMS)),
     )
+    if config.group and config.group_strategy != "round_robin":
+        message.group_strategy = config.group_strategy  # the usual one goes without saying
     for name in _SAME_NAMES:
         if hasattr(config, name):
             setattr(message, name, getattr(config, name))

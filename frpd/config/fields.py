@@ -2,7 +2,8 @@
 
 Parsing, defaults, checks of single values, unknown-key hints, the shipped sample files and the
 reference page all read these rows; a test holds the dataclasses against them. A new key is a new
-row here and an attribute there. Long because it is a table; the code is in kinds.py and reader.py.
+row here and an attribute there. Above 500 lines because it is a table; the code is in kinds.py
+and reader.py.
 
 Columns: key, kind, default, first frp version (SEED: 0.21 or older, OWN: not in frp), sentence.
 """
@@ -327,9 +328,12 @@ PROXY: Rows = (
           default_note="required", sample="22"),
     *_CARRIED,
     Field("group", STR, "", SEED, "Proxies of one group share the load of one port or domain.",
-          state=PLANNED, sample="web"),
+          sample="web"),
     Field("group_key", SECRET, NO_SECRET, SEED, "Secret that members of the group share.",
-          state=PLANNED, sample="change-me"),
+          sample="change-me"),
+    Field("group_strategy", STR, "round_robin", OWN,
+          "How an frpd server chooses among the group's members; the first member's word counts.",
+          choices=("round_robin", "least_connections", "source_hash")),
     Field("plugin", STR, "", SEED, "A service built into frpc, instead of a local one.",
           state=PLANNED, sample="unix_domain_socket"),
     Field("plugin_", MAP, NO_PARAMS, SEED, "Settings of the plugin.", attr="plugin_params",

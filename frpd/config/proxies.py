@@ -30,6 +30,7 @@ class ProxyConfig:
     use_compression: bool = False
     group: str = ""
     group_key: Secret = NO_SECRET
+    group_strategy: str = "round_robin"
     plugin: str = ""
     plugin_params: Params = NO_PARAMS  # with their full key names
     health_check_type: str = ""

@@ -342,6 +342,21 @@ def test_the_request_carries_what_the_server_needs() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("group", "strategy", "told"),
+    [
+        ("g", "round_robin", ""),
+        ("g", "source_hash", "source_hash"),
+        ("", "source_hash", ""),
+    ],
+)
+def test_a_strategy_is_told_when_it_is_not_the_usual_one(
+    group: str, strategy: str, told: str
+) -> None:
+    config = TcpProxyConfig(name="a", section="a", group=group, group_strategy=strategy)
+    assert new_proxy_message(config).group_strategy == told
+
+
 def test_a_type_s_own_settings_are_told() -> None:
     http = HttpProxyConfig(
         name="web",
