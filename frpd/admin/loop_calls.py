@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final, Generic, TypeVar, cast
 
 from frpd.errors import FrpError
@@ -12,6 +12,8 @@ from frpd.selector_loop import SelectorLoop
 T = TypeVar("T")
 
 LIMIT_SECONDS: Final = 5.0
+SLICE_SECONDS: Final = 0.001
+"""So long may the steps of one answer take in one turn."""
 
 
 class LoopBusyError(FrpError):
@@ -75,6 +77,14 @@ class LoopCalls:
         Raises:
             LoopBusyError: there is no answer in time.
         """
+        limit = self._limit_seconds if limit_seconds is None else limit_seconds
+
+        def start(answer: _Answer[T]) -> None:
+            begin(answer.give)
+
+        return self._wait(start, limit)
+
+    def _wait(self, begin: Callable[[_Answer[T]], object], limit: float) -> T:
         answer: _Answer[T] = _Answer()
         with self._lock:
             if self._closed:
@@ -82,7 +92,6 @@ class LoopCalls:
             self._waiting.add(answer)  # type: ignore[arg-type] # only failed, never read there
         try:
             self._loop.call_soon_threadsafe(_begin, begin, answer)
-            limit = self._limit_seconds if limit_seconds is None else limit_seconds
             if not answer.event.wait(limit):
                 answer.given_up = True
                 raise LoopBusyError(f"no answer within {limit:g} s")
@@ -93,6 +102,14 @@ class LoopCalls:
             raise answer.error
         return cast("T", answer.value)
 
+    def ask_steps(self, begin: Callable[[], Generator[None, None, T]]) -> T:
+        """Return what a generator returns that runs on the loop, some steps in each turn.
+
+        Raises:
+            LoopBusyError: there is no answer in time.
+        """
+        return self._wait(lambda answer: self._go_on(begin(), answer), self._limit_seconds)
+
     def close(self) -> None:
         """Answer no more; whoever waits hears so at once. Idempotent."""
         with self._lock:
@@ -101,12 +118,27 @@ class LoopCalls:
         for answer in waiting:
             answer.fail(LoopBusyError("the program is stopping"))
 
+    def _go_on(self, steps: Generator[None, None, T], answer: _Answer[T]) -> None:
+        """Loop thread only."""
+        now = self._loop.clock.now
+        until = now() + SLICE_SECONDS
+        try:
+            while not answer.given_up:
+                next(steps)
+                if now() >= until:
+                    self._loop.call_soon(self._go_on, steps, answer)
+                    return
+        except StopIteration as end:
+            answer.give(end.value)
+        except Exception as error:  # any: it belongs to whoever asked
+            answer.fail(error)
 
-def _begin(begin: Callable[[Callable[[T], None]], object], answer: _Answer[T]) -> None:
+
+def _begin(begin: Callable[[_Answer[T]], object], answer: _Answer[T]) -> None:
     """Loop thread only."""
     if answer.given_up:
         return
     try:
-        begin(answer.give)
+        begin(answer)
     except Exception as error:  # any: it belongs to whoever asked
         answer.fail(error)

@@ -7,7 +7,7 @@ of the web server; what it returns becomes JSON, unless it is a Reply.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -217,8 +217,25 @@ def _refused(refusal: Refusal) -> Reply:
     return Reply(f"{refusal.message}\n", 401, headers=headers)
 
 
+def _json(value: object) -> Iterator[str]:
+    """Yield JSON in pieces: long lists at one go would keep the loop from running meanwhile."""
+    if isinstance(value, dict):
+        yield "{"
+        for index, (key, item) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{json.dumps(key)}: "
+            yield from _json(item)
+        yield "}"
+    elif isinstance(value, list | tuple):
+        yield "["
+        for index, item in enumerate(value):
+            yield f", {json.dumps(item)}" if index else json.dumps(item)
+        yield "]"
+    else:
+        yield json.dumps(value)
+
+
 def _render(answer: object) -> bytes:
-    reply = answer if isinstance(answer, Reply) else Reply(json.dumps(answer), 200, JSON)
+    reply = answer if isinstance(answer, Reply) else Reply("".join(_json(answer)), 200, JSON)
     response = bottle.response
     response.status = reply.status
     response.content_type = reply.content_type

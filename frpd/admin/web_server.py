@@ -9,6 +9,7 @@ is over. Why waitress: docs/adr/0007-admin-web-server.md.
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -29,6 +30,7 @@ IDLE_SECONDS: Final = 60
 """Between two requests, or before the first."""
 CLEAN_SECONDS: Final = 5
 STOP_SECONDS: Final = 1.0
+SWITCH_SECONDS: Final = 0.0005
 
 Address = tuple[str, int]
 
@@ -70,6 +72,8 @@ class WebServer(BaseWSGIServer):  # type: ignore[misc] # as above
     def __init__(
         self, application: Callable[..., Any], on_closed: Callable[[Address], None]
     ) -> None:
+        # A request may work for some ms; so long must the loop not wait for its turn.
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.on_closed = on_closed
         self._stopping = False
         self._ended = False  # the trigger's descriptor may be somebody else's by now

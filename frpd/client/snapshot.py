@@ -1,26 +1,30 @@
 """Snapshots of a client: frozen copies that other threads may read.
 
-They are made on the loop, in one turn, and hold values only. Times are Unix seconds. No
-secret is copied.
+They are made on the loop, in steps between which it may do other things, and hold values
+only. Times are Unix seconds. No secret is copied.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from frpd.clock import unix_time
 from frpd.net.address import join_host_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from frpd.client.proxy_table import ProxyEntry
     from frpd.client.service import Service
     from frpd.client.visitors.table import VisitorEntry
     from frpd.relay.relay import Progress
     from frpd.selector_loop import SelectorLoop
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Steps = Generator[None, None, T]
 
 Live = tuple[int, int]
 NOTHING: Live = (0, 0)
@@ -128,34 +132,37 @@ class Connections:
     listed: tuple[Connection, ...]
 
 
-def take_snapshot(service: Service, loop: SelectorLoop) -> ClientSnapshot:
-    """Return a copy of what is known. Loop thread only."""
+def take_snapshot(service: Service, loop: SelectorLoop) -> Steps[ClientSnapshot]:
+    """Return a copy of what is known, in the end. Loop thread only."""
+    live = yield from _live_bytes(service)
     now, loop_now = unix_time(), loop.now()
-    live = _live_bytes(service)
-    return ClientSnapshot(
-        taken_at=now,
-        started_at=service.started_at,
-        session=_session(service, now, loop_now),
-        proxies=tuple(
-            _proxy(entry, live.get(name, NOTHING), now, loop_now)
-            for name, entry in sorted(service.table.entries.items())
-        ),
-        visitors=tuple(
-            _visitor(entry, live.get(name, NOTHING))
-            for name, entry in sorted(service.visitors.entries.items())
-        ),
-    )
+    proxies, visitors = [], []
+    for name, entry in sorted(service.table.entries.items()):
+        proxies.append(_proxy(entry, live.get(name, NOTHING), now, loop_now))
+        yield
+    for name, visitor in sorted(service.visitors.entries.items()):
+        visitors.append(_visitor(visitor, live.get(name, NOTHING)))
+        yield
+    session = _session(service, now, loop_now)
+    return ClientSnapshot(now, service.started_at, session, tuple(proxies), tuple(visitors))
 
 
 def take_connections(
     service: Service, loop: SelectorLoop, *, limit: int, proxy: str = ""
-) -> Connections:
-    """Return what runs, of one proxy or visitor if one is named. Loop thread only."""
-    running = (relay.progress() for relay in service.relays)
-    wanted = [one for one in running if proxy in ("", one.owner)]
-    oldest = heapq.nsmallest(limit, wanted, key=lambda one: one.begun)
+) -> Steps[Connections]:
+    """Return what runs, in the end; of one proxy or visitor if one is named. Loop thread only."""
+    wanted = []
+    for relay in list(service.relays):
+        one = relay.progress()
+        if proxy in ("", one.owner):
+            wanted.append(one)
+        yield
+    listed = []
     now, loop_now = unix_time(), loop.now()
-    return Connections(len(wanted), tuple(_connection(one, now, loop_now) for one in oldest))
+    for one in heapq.nsmallest(limit, wanted, key=lambda one: one.begun):
+        listed.append(_connection(one, now, loop_now))
+        yield
+    return Connections(len(wanted), tuple(listed))
 
 
 def _connection(one: Progress, now: float, loop_now: float) -> Connection:
@@ -164,12 +171,16 @@ def _connection(one: Progress, now: float, loop_now: float) -> Connection:
     return Connection(one.owner, one.source, since, age, one.bytes_in, one.bytes_out)
 
 
-def _live_bytes(service: Service) -> Mapping[str, Live]:
+def _live_bytes(service: Service) -> Steps[Mapping[str, Live]]:
+    found = []
+    for relay in list(service.relays):
+        found.append((relay, relay.progress()))
+        yield
     live: dict[str, Live] = {}
-    for relay in service.relays:
-        one = relay.progress()
-        bytes_in, bytes_out = live.get(one.owner, NOTHING)
-        live[one.owner] = bytes_in + one.bytes_in, bytes_out + one.bytes_out
+    for relay, one in found:
+        if relay in service.relays:  # the counters have the bytes of those that have ended
+            bytes_in, bytes_out = live.get(one.owner, NOTHING)
+            live[one.owner] = bytes_in + one.bytes_in, bytes_out + one.bytes_out
     return live
 
 

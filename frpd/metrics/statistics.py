@@ -197,12 +197,13 @@ class Statistics:
         self._expire(now)
 
     def figures(self, now: float) -> Iterator[ProxyFigures]:
-        """Yield the figures of all proxies, of those that are gone too."""
+        """Yield the figures of all proxies, of those that are gone too.
+
+        Proxies may come and go between two of them.
+        """
         day = local_day(now)
-        for record in self._online.values():
-            yield record.figures(day, is_online=True)
-        for record in self._offline.values():
-            yield record.figures(day, is_online=False)
+        for record in [*self._online.values(), *self._offline.values()]:
+            yield record.figures(day, is_online=self._online.get(record.name) is record)
 
     def owner(self, name: str) -> str:
         """Return the run id of the client that has a proxy, or had it last; "" for none."""
@@ -225,9 +226,10 @@ class Statistics:
         total = (counters.bytes_in + live[0], counters.bytes_out + live[1])
         if total == seen:
             return
-        # Visitors of an earlier proxy of the name may end while another type has it.
+        # An older sample may end after a younger one; and visitors of an earlier proxy of the
+        # name may end while another type has it.
         bytes_in, bytes_out = max(0, total[0] - seen[0]), max(0, total[1] - seen[1])
-        record.seen = total
+        record.seen = seen[0] + bytes_in, seen[1] + bytes_out
         record.daily.add(bytes_in, bytes_out, day)
         self._total.add(bytes_in, bytes_out, day)
 

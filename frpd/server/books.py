@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Final
 
 from frpd.clock import unix_now
 from frpd.metrics.client_book import ClientBook
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from frpd.server.control import ControlSession
     from frpd.server.proxies.base import Proxy
 
-SAMPLE_SECONDS = 60.0
+SAMPLE_SECONDS: Final = 60.0
+STEPS_PER_TURN: Final = 64
+OVER: Final = object()
 
 
 class Books:
@@ -83,16 +85,26 @@ class Books:
         """Return the run id of the client that has a proxy, or had it last; "" for none."""
         return self.statistics.owner(name)
 
-    def sample(self) -> None:
-        """Count what runs, on this day."""
+    def sample(self) -> Iterator[None]:
+        """Count what runs, on this day: in steps, since there may be thousands of relays."""
+        found = []
+        for relay in list(self._relays):
+            found.append((relay, relay.progress()))
+            yield
         live: dict[str, tuple[int, int]] = {}
-        for relay in self._relays:
-            one = relay.progress()
-            bytes_in, bytes_out = live.get(one.owner, (0, 0))
-            live[one.owner] = bytes_in + one.bytes_in, bytes_out + one.bytes_out
+        for relay, one in found:
+            if relay in self._relays:  # the counters have the bytes of those that have ended
+                bytes_in, bytes_out = live.get(one.owner, (0, 0))
+                live[one.owner] = bytes_in + one.bytes_in, bytes_out + one.bytes_out
         self.statistics.sample(live, unix_now())
 
     def _time_to_sample(self) -> None:
         """Also if nobody asks: bytes belong to the day on which they passed."""
-        self.sample()
-        self._timer = self._loop.call_later(SAMPLE_SECONDS, self._time_to_sample)
+        self._go_on(self.sample())
+
+    def _go_on(self, steps: Iterator[None]) -> None:
+        for _ in range(STEPS_PER_TURN):
+            if next(steps, OVER) is OVER:
+                self._timer = self._loop.call_later(SAMPLE_SECONDS, self._time_to_sample)
+                return
+        self._timer = self._loop.call_later(0.0, self._go_on, steps)

@@ -1,20 +1,22 @@
 """Snapshots of a server: frozen copies that other threads may read.
 
-They are made on the loop, in one turn, and hold values only: nothing of them changes
-any more, and nothing of the server hangs on them. Times are Unix seconds. No secret is
-copied.
+They are made on the loop and hold values only: nothing of them changes any more, and
+nothing of the server hangs on them. Times are Unix seconds. No secret is copied.
+
+Making one takes milliseconds where there are hundreds of proxies and thousands of
+visitors. So it is done in steps, between which the loop may do other things.
 """
 
 from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from frpd.clock import unix_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from frpd.metrics.client_book import ClientRecord
     from frpd.metrics.statistics import ProxyFigures
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from frpd.selector_loop import SelectorLoop
     from frpd.server.control import ControlSession
     from frpd.server.service import Service
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Steps = Generator[None, None, T]
 
 GONE: Final = "gone"
 
@@ -139,31 +145,25 @@ class Connections:
     listed: tuple[Connection, ...]
 
 
-def take_snapshot(service: Service, loop: SelectorLoop) -> ServerSnapshot:
-    """Return a copy of what is known. Loop thread only."""
-    now = unix_time()
+def take_snapshot(service: Service, loop: SelectorLoop) -> Steps[ServerSnapshot]:
+    """Return a copy of what is known, in the end. Loop thread only."""
     books = service.books
-    books.sample()
+    yield from books.sample()
+    now = unix_time()
     total_in, total_out = books.statistics.total(now)
     clock_offset = now - loop.now()
+    proxies, clients = [], []
+    for figures in books.statistics.figures(now):
+        proxies.append(_proxy(service, figures))
+        yield
+    for record in list(books.clients.records()):
+        clients.append(ClientSnapshot(record, _session(service, record.run_id, clock_offset)))
+        yield
     return ServerSnapshot(
         taken_at=now,
         started_at=books.started_at,
-        proxies=tuple(
-            sorted(
-                (_proxy(service, figures) for figures in books.statistics.figures(now)),
-                key=lambda proxy: proxy.figures.name,
-            )
-        ),
-        clients=tuple(
-            sorted(
-                (
-                    ClientSnapshot(record, _session(service, record.run_id, clock_offset))
-                    for record in books.clients.records()
-                ),
-                key=lambda client: (client.record.user, client.record.run_id),
-            )
-        ),
+        proxies=tuple(sorted(proxies, key=lambda proxy: proxy.figures.name)),
+        clients=tuple(sorted(clients, key=lambda one: (one.record.user, one.record.run_id))),
         total_in=total_in,
         total_out=total_out,
     )
@@ -171,19 +171,20 @@ def take_snapshot(service: Service, loop: SelectorLoop) -> ServerSnapshot:
 
 def take_connections(
     service: Service, loop: SelectorLoop, *, limit: int, proxy: str = "", run_id: str = ""
-) -> Connections:
-    """Return what runs, of one proxy or client if one is named. Loop thread only."""
-    # A copy of a number is cheap, a sorted list of thousands of records is not.
-    wanted = [
-        one
-        for one in (relay.progress() for relay in service.relays)
-        if proxy in ("", one.owner) and run_id in ("", service.books.owner(one.owner))
-    ]
-    oldest = heapq.nsmallest(limit, wanted, key=lambda one: one.begun)
+) -> Steps[Connections]:
+    """Return what runs, in the end; of one proxy or client if one is named. Loop thread only."""
+    wanted = []
+    for relay in list(service.relays):
+        one = relay.progress()
+        if proxy in ("", one.owner) and run_id in ("", service.books.owner(one.owner)):
+            wanted.append(one)
+        yield
+    listed = []
     now, loop_now = unix_time(), loop.now()
-    return Connections(
-        len(wanted), tuple(_connection(service, one, now, loop_now) for one in oldest)
-    )
+    for one in heapq.nsmallest(limit, wanted, key=lambda one: one.begun):
+        listed.append(_connection(service, one, now, loop_now))
+        yield
+    return Connections(len(wanted), tuple(listed))
 
 
 def _connection(service: Service, one: Progress, now: float, loop_now: float) -> Connection:

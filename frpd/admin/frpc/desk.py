@@ -38,4 +38,4 @@ class ClientDesk:
         Raises:
             LoopBusyError: there is no answer in time.
         """
-        return self.calls.ask(lambda: take_snapshot(self.service, self.loop))
+        return self.calls.ask_steps(lambda: take_snapshot(self.service, self.loop))

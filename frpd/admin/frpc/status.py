@@ -14,7 +14,6 @@ from frpd.client.snapshot import (
     ProxySnapshot,
     SessionSnapshot,
     take_connections,
-    take_snapshot,
 )
 from frpd.net.address import join_host_port
 
@@ -37,14 +36,13 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         return rows
 
     def own_status() -> Object:
-        snapshot, loop = desk.calls.ask(
-            lambda: (take_snapshot(desk.service, desk.loop), loop_figures(desk.loop))
-        )
+        snapshot = desk.snapshot()
+        loop = desk.calls.ask(lambda: loop_figures(desk.loop))
         return {**_own_status(snapshot, desk.service.config.server_addr), "loop": loop}
 
     def conns() -> Object:
         limit, proxy = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS), query("proxy")
-        found = desk.calls.ask(
+        found = desk.calls.ask_steps(
             lambda: take_connections(desk.service, desk.loop, limit=limit, proxy=proxy)
         )
         rows = []

@@ -16,7 +16,7 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
     def conns() -> Object:
         limit = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS)
         proxy, run_id = query("proxy"), query("client")
-        found = calls.ask(
+        found = calls.ask_steps(
             lambda: take_connections(service, desk.loop, limit=limit, proxy=proxy, run_id=run_id)
         )
         return {"total": found.total, "conns": [connection_row(one) for one in found.listed]}

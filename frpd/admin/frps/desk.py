@@ -31,4 +31,4 @@ class ServerDesk:
         Raises:
             LoopBusyError: there is no answer in time.
         """
-        return self.calls.ask(lambda: take_snapshot(self.service, self.loop))
+        return self.calls.ask_steps(lambda: take_snapshot(self.service, self.loop))

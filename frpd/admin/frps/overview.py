@@ -6,23 +6,17 @@ from frpd.admin.both import about, loop_figures
 from frpd.admin.frps.desk import ServerDesk
 from frpd.admin.frps.shapes import Object, server_info
 from frpd.admin.web_app import AdminApp
-from frpd.config.server import ServerConfig
-from frpd.server.snapshot import ServerSnapshot, take_snapshot
 
 
 def register(app: AdminApp, desk: ServerDesk) -> None:
     """Register the group."""
 
     def info() -> Object:
-        def look() -> tuple[ServerConfig, ServerSnapshot]:
-            return desk.service.config, take_snapshot(desk.service, desk.loop)
-
-        return server_info(*desk.calls.ask(look))
+        return server_info(desk.service.config, desk.snapshot())
 
     def status() -> Object:
-        snapshot, loop = desk.calls.ask(
-            lambda: (take_snapshot(desk.service, desk.loop), loop_figures(desk.loop))
-        )
+        snapshot = desk.snapshot()
+        loop = desk.calls.ask(lambda: loop_figures(desk.loop))
         return {
             **about("frps", snapshot.started_at),
             "clients": snapshot.clients_online,

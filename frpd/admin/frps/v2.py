@@ -20,7 +20,7 @@ from frpd.admin.frps.shapes import (
 from frpd.admin.web_app import AdminApp, ApiError, number, query
 from frpd.metrics.statistics import DAY_SECONDS
 from frpd.proto.message.types import EMULATED_VERSION
-from frpd.server.snapshot import ClientSnapshot, ProxySnapshot, ServerSnapshot, take_snapshot
+from frpd.server.snapshot import ClientSnapshot, ProxySnapshot, ServerSnapshot
 
 MAX_PAGE: Final = 200
 DEFAULT_PAGE: Final = 50
@@ -82,12 +82,9 @@ class _Desk:
         return _traffic(*self._find(name))
 
     def info(self) -> Object:
-        service, loop = self._desk.service, self._desk.loop
-        config, snapshot = self._desk.calls.ask(
-            lambda: (service.config, take_snapshot(service, loop))
-        )
-        status = new_totals(snapshot)
-        return {"version": EMULATED_VERSION, "config": new_settings(config), "status": status}
+        status = new_totals(self._desk.snapshot())
+        config = new_settings(self._desk.service.config)
+        return {"version": EMULATED_VERSION, "config": config, "status": status}
 
     def prune(self) -> Object:
         if query("type") != "offline_proxies":

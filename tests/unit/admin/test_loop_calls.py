@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
 
+from frpd.admin import loop_calls
 from frpd.admin.loop_calls import LoopBusyError, LoopCalls
 from frpd.errors import AuthError
 from tests.helpers.world import World
@@ -99,3 +100,34 @@ def test_an_answer_after_the_end_changes_nothing(world: World) -> None:
     calls.close()
     world.until(lambda: asking.over)
     assert asking.result == "first"
+
+
+def test_steps_leave_the_loop_time_for_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_calls, "SLICE_SECONDS", 0.0)
+    calls = LoopCalls(world.loop)
+    turns: list[int] = []
+
+    def steps() -> Generator[None, None, str]:
+        for _ in range(3):
+            turns.append(world.loop.turns)
+            yield
+        return "done"
+
+    asking = Asking(lambda: calls.ask_steps(steps))
+    world.until(lambda: asking.over)
+    assert asking.result == "done"
+    assert turns[0] < turns[1] < turns[2]
+
+
+def test_what_a_step_raises_comes_back(world: World) -> None:
+    calls = LoopCalls(world.loop)
+
+    def steps() -> Generator[None, None, str]:
+        yield
+        raise AuthError("no")
+
+    asking = Asking(lambda: calls.ask_steps(steps))
+    world.until(lambda: asking.over)
+    assert isinstance(asking.error, AuthError)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from frpd.admin.loop_calls import LoopCalls
+from tests.helpers.steps import outcome
 
 T = TypeVar("T")
 HOST = "127.0.0.1:7500"
@@ -25,6 +26,9 @@ class InlineCalls(LoopCalls):
         answers: list[T] = []
         begin(answers.append)
         return answers[0]
+
+    def ask_steps(self, begin: Callable[[], Generator[None, None, T]]) -> T:
+        return outcome(begin())
 
 
 @dataclass

@@ -6,13 +6,14 @@ from frpd.client.snapshot import take_connections, take_snapshot
 from frpd.config.proxies import HttpProxyConfig
 from frpd.config.secret import Secret
 from frpd.config.visitors import StcpVisitorConfig, XtcpVisitorConfig
+from tests.helpers.steps import outcome
 from tests.helpers.world import World, free_port
 from tests.unit.client.home import Home
 
 
 def test_before_the_first_session_everything_is_new(world: World) -> None:
     home = Home(world, start=False)
-    snapshot = take_snapshot(home.service, world.loop)
+    snapshot = outcome(take_snapshot(home.service, world.loop))
     (proxy,) = snapshot.proxies
     assert (proxy.name, proxy.proxy_type, proxy.phase, proxy.error) == ("web", "tcp", "new", "")
     assert (proxy.since, proxy.retry_in_seconds, proxy.wanted_port) == (None, None, 6000)
@@ -26,7 +27,7 @@ def test_a_running_proxy_and_its_session_say_since_when(world: World) -> None:
     home = Home(world)
     home.running(run_id="me")
     world.advance(7.0)
-    snapshot = take_snapshot(home.service, world.loop)
+    snapshot = outcome(take_snapshot(home.service, world.loop))
     (proxy,) = snapshot.proxies
     assert (proxy.phase, proxy.remote_addr) == ("running", ":6000")
     assert proxy.since is not None
@@ -42,7 +43,7 @@ def test_a_lost_session_says_why_and_when_the_next_comes(world: World) -> None:
     session = home.running()
     session.wire.close()
     world.until(lambda: not home.service.session_facts().is_connected)
-    snapshot = take_snapshot(home.service, world.loop)
+    snapshot = outcome(take_snapshot(home.service, world.loop))
     assert snapshot.proxies[0].phase == "closed"
     assert snapshot.session.last_error
     assert (snapshot.session.is_connected, snapshot.session.since) == (False, None)
@@ -52,7 +53,7 @@ def test_a_refused_proxy_says_why_and_when_it_is_asked_for_again(world: World) -
     home = Home(world)
     session = home.session().accept()
     session.refuse_proxy("port not allowed")
-    (proxy,) = take_snapshot(home.service, world.loop).proxies
+    (proxy,) = outcome(take_snapshot(home.service, world.loop)).proxies
     assert (proxy.phase, proxy.error) == ("start error", "port not allowed")
     assert proxy.retry_in_seconds == 30.0
 
@@ -65,11 +66,11 @@ def test_what_runs_is_listed_and_counted(world: World) -> None:
     local.write(b"123")
     world.until(lambda: bytes(local.received) == b"12345" and bytes(work.payload) == b"123")
     world.advance(4.0)
-    (one,) = take_connections(home.service, world.loop, limit=9).listed
+    (one,) = outcome(take_connections(home.service, world.loop, limit=9)).listed
     assert (one.proxy, one.source, one.age_seconds) == ("web", "9.9.9.9:99", 4.0)
     assert (one.bytes_in, one.bytes_out) == (5, 3)
-    assert take_connections(home.service, world.loop, limit=9, proxy="other").total == 0
-    (proxy,) = take_snapshot(home.service, world.loop).proxies
+    assert outcome(take_connections(home.service, world.loop, limit=9, proxy="other")).total == 0
+    (proxy,) = outcome(take_snapshot(home.service, world.loop)).proxies
     assert (proxy.bytes_in, proxy.bytes_out) == (5, 3)
     assert (proxy.connections_open, proxy.connections_total) == (1, 1)
 
@@ -83,7 +84,7 @@ def test_visitors_are_listed_also_those_that_are_not_served(world: World) -> Non
     home = Home(world, visitors=visitors)
     home.running()
     world.settle()
-    snapshot = take_snapshot(home.service, world.loop)
+    snapshot = outcome(take_snapshot(home.service, world.loop))
     unserved, served = snapshot.visitors
     assert (unserved.name, unserved.visitor_type, unserved.phase) == ("a", "xtcp", "")
     assert (served.phase, served.bind_addr) == ("running", f"127.0.0.1:{port}")
@@ -95,5 +96,5 @@ def test_a_proxy_with_a_plugin_has_no_local_address(world: World) -> None:
         name="w", section="w", custom_domains=("a.example",), plugin="unix_domain_socket"
     )
     home = Home(world, proxies=[config], start=False)
-    (proxy,) = take_snapshot(home.service, world.loop).proxies
+    (proxy,) = outcome(take_snapshot(home.service, world.loop)).proxies
     assert (proxy.local_addr, proxy.plugin, proxy.wanted_port) == ("", "unix_domain_socket", 0)

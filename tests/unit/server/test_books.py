@@ -54,7 +54,7 @@ def test_running_relays_are_sampled_every_minute(world: World) -> None:
     visitor.close()
     work.stream.close()
     world.until(lambda: not house.service.relays)
-    house.service.books.sample()
+    assert list(house.service.books.sample()) == []
     (figures,) = house.service.books.statistics.figures(0.0)
     assert (figures.bytes_in, figures.bytes_out, figures.connections_open) == (5, 3, 0)
 
@@ -64,3 +64,43 @@ def test_a_refused_proxy_is_not_in_the_books(world: World) -> None:
     assert house.client().new_proxy("web", 7000).error
     assert list(house.service.books.statistics.figures(0.0)) == []
     assert house.service.books.requests == {}
+
+
+def test_a_relay_that_ends_between_the_steps_of_a_sample_counts_once(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    port = house.proxy(client)
+    visitors, works = [], []
+    for _ in range(2):
+        visitors.append(house.visit(port))
+        works.append(house.serve(client))
+        visitors[-1].write(b"12345")
+    world.until(lambda: all(bytes(work.payload) == b"12345" for work in works))
+    steps = house.service.books.sample()
+    next(steps)
+    next(steps)
+    for visitor in visitors:
+        visitor.reset()
+    world.until(lambda: not house.service.relays)
+    list(steps)
+    list(house.service.books.sample())
+    (figures,) = house.service.books.statistics.figures(0.0)
+    assert figures.bytes_in == 10
+
+
+def test_an_older_sample_that_ends_later_counts_nothing_twice(world: World) -> None:
+    house = House(world)
+    client = house.client()
+    visitor = house.visit(house.proxy(client))
+    work = house.serve(client)
+    visitor.write(b"12345")
+    world.until(lambda: bytes(work.payload) == b"12345")
+    older = house.service.books.sample()
+    next(older)
+    visitor.write(b"67")
+    world.until(lambda: bytes(work.payload) == b"1234567")
+    list(house.service.books.sample())
+    list(older)
+    list(house.service.books.sample())
+    (figures,) = house.service.books.statistics.figures(0.0)
+    assert figures.bytes_in == 7

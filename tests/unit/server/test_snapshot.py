@@ -5,6 +5,7 @@ from __future__ import annotations
 from frpd.proto.message.types import StartWorkConn
 from frpd.server.snapshot import GONE, take_connections, take_snapshot
 from tests.helpers.peers import Talker
+from tests.helpers.steps import outcome
 from tests.helpers.world import World, free_port
 from tests.unit.server.house import House
 
@@ -14,7 +15,7 @@ def test_a_proxy_is_described_as_it_was_asked_for(world: World) -> None:
     client = house.client(run_id="me", user="ann")
     port = free_port()
     client.new_proxy("web", port, use_compression=True, group_key="hidden", sk="hidden")
-    (proxy,) = take_snapshot(house.service, world.loop).proxies
+    (proxy,) = outcome(take_snapshot(house.service, world.loop)).proxies
     assert (proxy.figures.name, proxy.figures.run_id, proxy.user) == ("web", "me", "ann")
     assert proxy.remote_addr == f":{port}"
     assert proxy.settings is not None
@@ -27,7 +28,7 @@ def test_a_client_is_described_by_its_session(world: World) -> None:
     client = house.client(run_id="me", os="linux", arch="arm64")
     house.proxy(client, "b")
     house.proxy(client, "a")
-    snapshot = take_snapshot(house.service, world.loop)
+    snapshot = outcome(take_snapshot(house.service, world.loop))
     (one,) = snapshot.clients
     assert one.session is not None
     assert (one.session.os, one.session.arch) == ("linux", "arm64")
@@ -45,7 +46,7 @@ def test_who_is_gone_stays_listed(world: World) -> None:
     house.proxy(client)
     client.close()
     world.until(lambda: not house.service.controls)
-    snapshot = take_snapshot(house.service, world.loop)
+    snapshot = outcome(take_snapshot(house.service, world.loop))
     assert (snapshot.clients_online, snapshot.count_by_type()) == (0, {"tcp": 0})
     assert snapshot.clients[0].session is None
     assert (snapshot.proxies[0].settings, snapshot.proxies[0].remote_addr) == (None, "")
@@ -62,7 +63,7 @@ def test_what_runs_is_listed_oldest_first_and_up_to_a_limit(world: World) -> Non
         world.advance(10.0)
     visitors[0].write(b"12345")
     world.until(lambda: bytes(works[0].payload) == b"12345")
-    found = take_connections(house.service, world.loop, limit=2)
+    found = outcome(take_connections(house.service, world.loop, limit=2))
     assert (found.total, len(found.listed)) == (3, 2)
     first, second = found.listed
     assert (first.proxy, first.proxy_type, first.run_id) == ("web", "tcp", "me")
@@ -79,7 +80,7 @@ def test_what_runs_can_be_asked_for_by_proxy_and_by_client(world: World) -> None
         house.serve(client)
 
     def found(**which: str) -> list[str]:
-        listed = take_connections(house.service, world.loop, limit=9, **which).listed
+        listed = outcome(take_connections(house.service, world.loop, limit=9, **which)).listed
         return [one.proxy for one in listed]
 
     assert found(proxy="ann.web") == ["ann.web"]
@@ -95,5 +96,5 @@ def test_what_outlives_its_proxy_is_still_listed(world: World) -> None:
     work: Talker = client.work()
     assert work.receive(StartWorkConn).error == ""
     house.client(mux=False, run_id="me")
-    (one,) = take_connections(house.service, world.loop, limit=9).listed
+    (one,) = outcome(take_connections(house.service, world.loop, limit=9)).listed
     assert (one.proxy, one.proxy_type) == ("web", GONE)
