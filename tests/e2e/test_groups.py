@@ -83,8 +83,9 @@ class House:
         port = free_port() if service is None else service.port
         return {"type": kind, "local_port": port, **GROUP, **where, **fields}
 
-    def ask_tcp(self) -> str:
+    def ask_tcp(self, first_word: bytes = b"") -> str:
         with visit(self.ports["tcp"]) as visitor:
+            visitor.sendall(first_word)
             return read_to_end(visitor).decode()
 
     def ask_https(self) -> str:
@@ -158,9 +159,10 @@ def test_clients_share_visitors_until_one_dies(house: House) -> None:
 
 
 def test_a_member_without_a_service_costs_no_visitor_anything(house: House) -> None:
+    house.services["tcp", "one"] = house.services["https", "one"]
     one = house.member("one", *KINDS)
     house.until_in(one, house.member("two", *KINDS, down=True, use_encryption=True))
-    assert {house.ask_tcp() for _ in range(4)} == {"one"}
+    assert {house.ask_tcp(b"hello") for _ in range(4)} == {"one"}
     assert {house.ask_https() for _ in range(4)} == {"one"}
     assert set(house.ask_http(4)) == {"one"}
     # Each kind of it was tried, and then left alone for a while.

@@ -23,13 +23,14 @@ class Roster(Generic[M]):
         first: whose turn is the first: 0 is the member that came first.
     """
 
-    __slots__ = ("_choose", "_members", "_refusals", "_turn")
+    __slots__ = ("_choose", "_members", "_proven", "_refusals", "_turn")
 
     def __init__(self, strategy: str, first: int = 0) -> None:
         self._choose = STRATEGIES.get(strategy, STRATEGIES[ROUND_ROBIN])
         self._turn = first
         self._members: list[M] = []
         self._refusals: dict[object, float] = {}
+        self._proven: set[object] = set()
 
     def __len__(self) -> int:
         return len(self._members)
@@ -47,11 +48,22 @@ class Roster(Generic[M]):
         """Do not choose it any more; it was added once."""
         self._members.remove(member)
         self._refusals.pop(member, None)
+        self._proven.discard(member)
 
     def refused(self, member: object, now: float) -> None:
         """Its service has not taken a visitor; it may have left meanwhile."""
+        self._proven.discard(member)
         if member in self._members:
             self._refusals[member] = now
+
+    def served(self, member: object) -> None:
+        """Its service has taken a visitor; it may have left meanwhile."""
+        if member in self._members:
+            self._proven.add(member)
+
+    def is_proven(self, member: object) -> bool:
+        """Whether it has served, and not refused since then."""
+        return member in self._proven
 
     def choose(self, source: str, now: float, tried: Collection[object] = ()) -> M | None:
         """Return who serves the next visitor; None when nobody is left.

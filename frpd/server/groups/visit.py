@@ -4,7 +4,8 @@ As long as the chosen member's client has neither said anything nor been given
 anything of the visitor's that cannot be said twice, the visitor may still go to
 another member: its service refused when the work connection is reset, or ends
 without half-close, before its first byte. A visitor who speaks first settles the
-matter: nobody could tell what of its words a service has heard.
+matter: nobody could tell what of its words a service has heard. So the first words
+wait for a moment where nobody knows yet whether the member's service is there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from frpd.net.stream import SocketStream
 from frpd.proto import native
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.relay.relay import Ending, Progress, RelayResult
+from frpd.selector_loop import Timer
 from frpd.server.groups.roster import Roster
 from frpd.server.groups.strategy import Member
 from frpd.server.proxies.base import ProxyContext
@@ -25,6 +27,8 @@ from frpd.server.proxies.visit import Visit
 from frpd.server.proxies.work_call import call_for_work
 
 READ_BYTES = 16 * 1024
+HOLD_SECONDS = 0.5
+"""A client that finds nobody at its service's port says so within less."""
 
 
 class VisitedMember(Member, Protocol):
@@ -50,7 +54,8 @@ class GroupVisit(Visit):
         opening: what it has said; a word that every member may hear, such as a ClientHello.
     """
 
-    __slots__ = ("_destination", "_member", "_opening", "_roster", "_source", "_tried", "_work")
+    __slots__ = ("_destination", "_member", "_opening", "_roster", "_source", "_timer", "_tried",
+                 "_work")  # fmt: skip
 
     def __init__(
         self,
@@ -67,6 +72,7 @@ class GroupVisit(Visit):
         self._opening = opening
         self._tried: list[VisitedMember] = []
         self._work: Endpoint | None = None  # while it is not joined
+        self._timer: Timer | None = None
         super().__init__(
             member.context,
             member.counters,
@@ -130,8 +136,17 @@ class GroupVisit(Visit):
             return
         self._context.relays.relay_started(self)
         self._visitor.on_failure = work.on_failure = self._lost
-        self._visitor.watch(self._settle, None)
         work.watch(self._work_speaks, None)
+        if self._opening or self._roster.is_proven(self._member):
+            self._visitor.watch(self._settle, None)
+        else:
+            self._visitor.watch(None, None)
+            self._timer = self._context.loop.call_later(HOLD_SECONDS, self._held)
+
+    def _held(self) -> None:
+        self._timer = None
+        self._roster.served(self._member)
+        self._visitor.watch(self._settle, None)
 
     def _work_speaks(self) -> None:
         work = self._work
@@ -149,25 +164,31 @@ class GroupVisit(Visit):
                 return
         else:
             work.unread(data)
+            self._roster.served(self._member)
         self._settle()
 
     def _settle(self) -> None:
         """Somebody speaks: this member it is."""
-        work, self._work = self._work, None
-        assert work is not None
-        super()._join(work)
+        super()._join(self._take_work())
 
     def _withdraw(self, reason: str) -> None:
         self._leave()
         self._refused(reason)
 
     def _leave(self) -> None:
-        work, self._work = self._work, None
-        assert work is not None
+        work = self._take_work()
         self._context.relays.relay_ended(self)
         self._visitor.on_failure = work.on_failure = None
         self._visitor.watch(None, None)
         work.abort()
+
+    def _take_work(self) -> Endpoint:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        work, self._work = self._work, None
+        assert work is not None
+        return work
 
     def _lost(self) -> None:
         self.abort("connection lost")

@@ -68,3 +68,17 @@ def test_it_knows_strategies_by_their_names() -> None:
     a.counters.opened()
     roster = roster_of(a, b, strategy=LEAST_CONNECTIONS)
     assert [roster.choose(IP, 0) for _ in range(3)] == [b, b, b]
+
+
+def test_a_member_is_proven_until_it_refuses() -> None:
+    a, b = One("a"), One("b")
+    roster = roster_of(a)
+    assert not roster.is_proven(a)
+    roster.served(a)
+    roster.served(b)
+    assert (roster.is_proven(a), roster.is_proven(b)) == (True, False)
+    roster.refused(a, 0)
+    assert not roster.is_proven(a)
+    roster.served(a)
+    roster.remove(a)
+    assert not roster.is_proven(a)

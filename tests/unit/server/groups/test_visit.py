@@ -7,6 +7,7 @@ import pytest
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.native import FEATURES, offer
 from frpd.server.groups.roster import REFUSAL_SECONDS
+from frpd.server.groups.visit import HOLD_SECONDS
 from tests.helpers.peers import ScriptedClient, Talker, Wire
 from tests.helpers.world import World, free_port
 from tests.unit.server.conftest import world
@@ -32,6 +33,14 @@ class Two:
         answer = client.new_proxy(name, self.port, group="g", use_encryption=wraps)
         assert answer.error == ""
 
+    def prove(self) -> None:
+        """Let both have served a visitor."""
+        for _ in range(2):
+            visitor = self.visit()
+            _, work = self.work()
+            work.write(b"hi")
+            self.world.until(lambda visitor=visitor: visitor.received)  # type: ignore[misc]
+
     def visit(self) -> Wire:
         return self.house.visit(self.port)
 
@@ -55,6 +64,8 @@ def test_a_reset_before_the_first_byte_is_a_refusal(world: World, wraps: bool) -
     work.stream.reset()
     name, work = two.work()
     assert name == "b"
+    world.settle()
+    world.clock.advance(HOLD_SECONDS)
     visitor.write(b"hello")
     world.until(lambda: len(work.payload) >= 5)
     assert wraps or work.payload == b"hello"
@@ -92,19 +103,60 @@ def test_when_all_refuse_the_visitor_is_told_the_end(world: World) -> None:
     assert not two.house.service.relays
 
 
+def test_first_words_wait_where_nobody_knows_the_service(world: World) -> None:
+    two = Two(world)
+    visitor = two.visit()
+    visitor.write(b"GET")
+    _, work = two.work()
+    world.settle()
+    assert not work.payload
+    work.stream.reset()
+    name, work = two.work()
+    assert name == "b"
+    world.settle()
+    assert not work.payload
+    world.clock.advance(HOLD_SECONDS)
+    world.until(lambda: work.payload == b"GET")
+
+
+def test_but_only_once(world: World) -> None:
+    two = Two(world)
+    for hold in (HOLD_SECONDS, HOLD_SECONDS, 0.0, 0.0):
+        visitor = two.visit()
+        _, work = two.work()
+        world.settle()
+        world.clock.advance(hold)
+        visitor.write(b"GET")
+        world.until(lambda work=work: work.payload == b"GET")  # type: ignore[misc]
+
+
+def test_a_visitor_that_leaves_meanwhile_is_noticed(world: World) -> None:
+    two = Two(world)
+    visitor = two.visit()
+    _, work = two.work()
+    visitor.close()
+    world.settle()
+    world.clock.advance(HOLD_SECONDS)
+    work.until_end("eof")
+    work.stream.close()
+    world.until(lambda: not two.house.service.relays)
+
+
 def test_what_a_visitor_has_said_is_never_said_twice(world: World) -> None:
     two = Two(world)
+    two.prove()
     visitor = two.visit()
     visitor.write(b"transfer it all")
     _, work = two.work()
     world.until(lambda: work.payload == b"transfer it all")
     work.stream.reset()
     world.until(lambda: visitor.end)
-    assert two.counters() == [(0, 1), (0, 0)]
+    assert two.counters() == [(1, 2), (1, 1)]
 
 
 def test_but_the_next_visitors_are_spared_that_member(world: World) -> None:
     two = Two(world)
+    two.prove()
     visitor = two.visit()
     visitor.write(b"hello")
     _, work = two.work()
@@ -124,11 +176,12 @@ def test_but_the_next_visitors_are_spared_that_member(world: World) -> None:
 
 def test_a_visitor_that_leaves_without_a_word_is_no_refusal(world: World) -> None:
     two = Two(world)
+    two.prove()
     visitor = two.visit()
     _, work = two.work()
     visitor.reset()
     work.until_end("reset")
-    world.until(lambda: not two.house.service.relays)
+    world.until(lambda: len(two.house.service.relays) == 2)  # of those who proved them
     names = []
     for _ in range(2):
         two.visit()
