@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
+import signal
 import socket
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +174,37 @@ def test_a_socket_that_somebody_listens_on_is_an_error_too(stage: Stage, scene: 
     assert done.returncode == 1
     assert "control_socket: cannot listen on" in done.stdout
     assert scene.frps.get("/api/status")["program"] == "frps"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give up root")
+def test_a_daemon_that_gives_up_root_keeps_both_ways_in(scene: Scene) -> None:
+    """And its control socket belongs to whom it has become."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        port, path = free_port(), folder / "s"
+        common = {
+            "bind_addr": LOOPBACK,
+            "bind_port": free_port(),
+            "dashboard_port": port,
+            "control_socket": path,
+            "log_file": folder / "log",
+        }
+        file = scene.stage.write({"common": common})
+        pid_file = folder / "pid"
+        flags = ["--daemon", "--user", "nobody", "--pid_file", str(pid_file), "-c", str(file)]
+        assert run(str(BIN / "frps"), *flags).stdout == ""
+        pid = int(pid_file.read_text())
+        try:
+            status = Api(Target(str(path))).get("/api/status")
+            assert status["pid"] == pid
+            by_port = Target(host=LOOPBACK, port=port, user="admin", password=Secret("admin"))
+            assert Api(by_port).get("/api/status")["pid"] == pid
+            assert path.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not pid_file.exists(), "the daemon has ended")
+        assert not path.exists()
 
 
 def test_a_reload_that_goes_well_and_one_that_does_not(scene: Scene) -> None:

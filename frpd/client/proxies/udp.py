@@ -137,6 +137,7 @@ class UdpProxy:
             flow.bytes_out += total
             self.traffic.datagrams_out += datagrams
             self.traffic.bytes_out += total
+            self.counters.bytes_out += total
 
     # The work stream.
 
@@ -217,7 +218,7 @@ class UdpProxy:
 
     def _forget(self, flow: LocalFlow, reason: str) -> None:
         flow.socket.close()
-        self.counters.closed(flow.bytes_in, flow.bytes_out)
+        self.counters.closed(0, 0)  # bytes were counted as they came
         self._context.log.debug(
             "a visitor %s after %.3f s: %d bytes in, %d bytes out",
             reason,
@@ -237,6 +238,7 @@ class UdpProxy:
             size = sum(map(len, datagrams))
             flow.bytes_in += size
             traffic.bytes_in += size
+            self.counters.bytes_in += size
             traffic.datagrams_in += sent
             traffic.dropped_unsent += len(datagrams) - sent
             if flow.socket.refused:
