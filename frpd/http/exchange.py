@@ -315,9 +315,9 @@ class Exchange:
         self.bytes_in += result.a_to_b
         self.bytes_out += result.b_to_a
         request, answer = self._request, self._answer
-        assert answer is not None
         if self._phase is _Phase.OVER:
             return
+        assert answer is not None
         if answer.raw:
             self._end_raw(result)
         elif answer.over and self.bytes_out == answer.given:
@@ -440,6 +440,9 @@ class Exchange:
 
     def _over(self, status: int, reason: str) -> None:
         self._phase = _Phase.OVER
+        # Both ends call us back: held on to, they would leave all this to the collector.
+        request, self._answer = self._request, None
+        request.on_failure = request.on_left = request.on_over = None
         visitor, site, head = self._visitor, self.site, self.head
         visitor.running.relay_ended(self)
         site.counters.bytes_in += self.bytes_in

@@ -132,6 +132,7 @@ class HttpVisitor:
         if self._state is _State.CLOSED:
             return
         self._state = _State.CLOSED
+        self.stream.on_failure = None  # or each would hold the other
         self._leave_door()
         if self._timer is not None:
             self._timer.cancel()
