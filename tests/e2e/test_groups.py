@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -171,8 +171,12 @@ def test_a_member_without_a_service_costs_no_visitor_anything(house: House) -> N
 
 
 def test_the_members_choose_the_strategy(house: House) -> None:
-    one = house.member("one", *KINDS, group_strategy="source_hash")
-    two = house.member("two", *KINDS, group_strategy="source_hash")
+    fields: dict[str, Any] = {
+        "group_strategy": "source_hash",
+        "use_encryption": True,
+        "use_compression": True,
+    }
+    one, two = house.member("one", *KINDS, **fields), house.member("two", *KINDS, **fields)
     house.until_in(one, two)
     for ask in (house.ask_tcp, house.ask_https):
         assert len({ask() for _ in range(4)}) == 1

@@ -31,6 +31,10 @@ HOLD_SECONDS = 0.5
 """A client that finds nobody at its service's port says so within less."""
 
 
+PROMPT_SECONDS = 2.0
+"""What ends later than that had met a service."""
+
+
 class VisitedMember(Member, Protocol):
     """A proxy that visitors are joined to."""
 
@@ -54,8 +58,8 @@ class GroupVisit(Visit):
         opening: what it has said; a word that every member may hear, such as a ClientHello.
     """
 
-    __slots__ = ("_destination", "_member", "_opening", "_roster", "_source", "_timer", "_tried",
-                 "_work")  # fmt: skip
+    __slots__ = ("_destination", "_given", "_member", "_opening", "_roster", "_source", "_timer",
+                 "_tried", "_work")  # fmt: skip
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class GroupVisit(Visit):
         self._tried: list[VisitedMember] = []
         self._work: Endpoint | None = None  # while it is not joined
         self._timer: Timer | None = None
+        self._given = 0.0  # when the member got the visitor
         super().__init__(
             member.context,
             member.counters,
@@ -122,6 +127,7 @@ class GroupVisit(Visit):
 
     def _join(self, work: Endpoint) -> None:
         """See Visit._join; waits until somebody speaks."""
+        self._given = self._context.loop.now()
         try:
             taken = work.write(self._opening) if self._opening else 0
         except ConnectionLost as error:
@@ -233,8 +239,17 @@ class GroupVisit(Visit):
         )
 
     def _done(self, result: RelayResult) -> None:
-        """See Visit._done; a service that heard a visitor and said nothing may be ill."""
+        """See Visit._done."""
         result.a_to_b += len(self._opening)
-        if result.a_to_b and not result.b_to_a and result.ending is not Ending.ABORTED:
+        if self._was_refused(result):
             self._roster.refused(self._member, self._context.loop.now())
         super()._done(result)
+
+    def _was_refused(self, result: RelayResult) -> bool:
+        """Whether it looks as if the visitor's first words had met nobody."""
+        if result.b_to_a or not result.a_to_b or result.ending is Ending.ABORTED:
+            return False
+        if self._context.loop.now() - self._given > PROMPT_SECONDS:
+            return False
+        # An end from an frpd client is the service's own: some only listen.
+        return result.ending is Ending.RESET or native.HALF_CLOSE not in self._context.features

@@ -7,7 +7,7 @@ import pytest
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.native import FEATURES, offer
 from frpd.server.groups.roster import REFUSAL_SECONDS
-from frpd.server.groups.visit import HOLD_SECONDS
+from frpd.server.groups.visit import HOLD_SECONDS, PROMPT_SECONDS
 from tests.helpers.peers import ScriptedClient, Talker, Wire
 from tests.helpers.world import World, free_port
 from tests.unit.server.conftest import world
@@ -198,6 +198,28 @@ def test_the_service_may_speak_first(world: World) -> None:
     work.stream.reset()
     world.until(lambda: visitor.end == "reset")
     assert two.counters()[1] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("ends", "seconds"), [("close", 0.0), ("reset", PROMPT_SECONDS + 0.1)], ids=["end", "late"]
+)
+def test_a_service_that_only_listens_is_not_ill(world: World, ends: str, seconds: float) -> None:
+    two = Two(world)
+    two.prove()
+    visitor = two.visit()
+    visitor.write(b"a line for the log")
+    name, work = two.work()
+    world.until(lambda: work.payload)
+    visitor.shutdown()
+    work.until_end("eof")
+    world.clock.advance(seconds)
+    getattr(work.stream, ends)()
+    world.until(lambda: len(two.house.service.relays) == 2)
+    names = []
+    for _ in range(2):
+        two.visit()
+        names.append(two.work()[0])
+    assert (name, names) == ("a", ["b", "a"])
 
 
 def test_who_brings_no_work_connection_is_passed_over(world: World) -> None:
