@@ -408,3 +408,9 @@ def test_a_frame_alone_is_decoded_as_in_a_stream() -> None:
 def test_what_is_not_one_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         decode_message(frame)
+
+
+def test_a_group_s_strategy_is_told_under_our_own_name() -> None:
+    told = NewProxy(group_strategy="source_hash")
+    assert encode_message(told) == frame("p", '{"frpd_group_strategy":"source_hash"}')
+    assert encode_message(NewProxy()) == frame("p", "{}")

@@ -112,6 +112,20 @@ def test_a_request_goes_to_another_member_when_the_service_refuses(world: World)
     assert [served(web, web.visit(GET)) for _ in range(2)] == ["a", "a"]
 
 
+def test_so_does_one_for_a_websocket(world: World) -> None:
+    web = group_of(world, "a", "b")
+    visitor = web.visit(request("GET", "/", "Connection: Upgrade", "Upgrade: websocket"))
+    asked(web)[1].stream.reset()
+    name, work = asked(web)
+    assert name == "a"
+    switched = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    work.write(switched + b"\r\nhello")
+    world.until(lambda: visitor.received.endswith(b"hello"))
+    work.payload.clear()
+    visitor.write(b"frame")
+    world.until(lambda: work.payload == b"frame")
+
+
 def test_it_is_rewritten_for_each_member(world: World) -> None:
     web = group_of(world)
     for name in ("a", "b"):
