@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeAlias
 from frpd import log
 from frpd.cli.account import become, find_account
 from frpd.cli.flags import DaemonOptions
+from frpd.cli.late_modules import load_late_modules
 from frpd.cli.pid_file import PidFile
 from frpd.errors import ConfigError, FrpError
 
@@ -146,6 +147,7 @@ def run_in_background(
         for listener in listeners:
             undo.callback(listener.close)
         if account is not None:
+            load_late_modules()
             become(account)
         try_log()
         reading, writing = os.pipe()

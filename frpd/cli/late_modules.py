@@ -1,0 +1,41 @@
+"""Modules that are usually imported when they are first needed, because each costs a start time.
+
+A daemon that is about to give up root loads them before: afterwards it may have no
+right to read them, as with a Python that lies in root's home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from typing import Final
+
+LATE: Final = (
+    "bottle",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.x509",
+    "dns.resolver",
+    "encodings.idna",
+    "frpd.admin.access",
+    "frpd.admin.frpc.desk",
+    "frpd.admin.frpc_api",
+    "frpd.admin.frps.desk",
+    "frpd.admin.frps_api",
+    "frpd.admin.web_server",
+    "frpd.net.certificates",
+    "frpd.transports.tls",
+    "frpd.transports.upstream_proxy",
+    "frpd.transports.websocket",
+    "psutil",
+    "pyroute2.netlink.rtnl.marshal",
+    "waitress.task",
+    "websockets.speedups",
+    "zlib_ng.zlib_ng",
+)
+
+
+def load_late_modules() -> None:
+    """Import them all; those that are not installed are optional."""
+    for name in LATE:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
