@@ -58,7 +58,8 @@ _OWN: Rows = (
 
 _UDP: Rows = (
     Field("udp_packet_size", INT, 1500, "0.34",
-          "Largest UDP datagram carried; must be equal on both ends.", low=1, high=65507),
+          "Largest UDP datagram exchanged with a Go end; must be equal on both.",
+          low=1, high=65507),
     Field("udp_session_timeout", FLOAT, 60.0, OWN,
           "Seconds without a datagram after which a UDP visitor is forgotten.",
           low=1, high=86400),
