@@ -55,7 +55,7 @@ def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.s
     """
     try:
         if host not in EVERY_ADDRESS:
-            return _listening(*_bind_address(host, port), keepalive_seconds)
+            return _listening(*bind_address(host, port, socket.SOCK_STREAM), keepalive_seconds)
         try:
             return _listening(socket.AF_INET6, ("::", port), keepalive_seconds, both=True)
         except OSError as error:
@@ -92,12 +92,19 @@ def set_keepalive(sock: socket.socket, idle_seconds: int) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, min(idle_seconds, 32767))
 
 
-def _bind_address(host: str, port: int) -> tuple[socket.AddressFamily, SockAddr]:
+def bind_address(
+    host: str, port: int, kind: socket.SocketKind
+) -> tuple[socket.AddressFamily, SockAddr]:
+    """Return what to bind for one address or name; may ask the system's resolver.
+
+    Raises:
+        OSError: the name cannot be looked up.
+    """
     family = literal_family(host)
     if family == socket.AF_INET:
         return family, (host, port)
     try:
-        info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        info = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
     except OSError:
         if is_localhost(host):  # a machine without a hosts file, such as a bare container
             return socket.AF_INET, ("127.0.0.1", port)

@@ -15,9 +15,9 @@ from struct import Struct
 from typing import Final, TypeAlias, cast
 
 from frpd.log import get_logger
-from frpd.net.address import SockAddr, format_address, is_localhost, join_host_port, literal_family
+from frpd.net.address import SockAddr, format_address, join_host_port
 from frpd.net.endpoint import Buffer
-from frpd.net.listener import EVERY_ADDRESS, NO_IPV6, ListenError
+from frpd.net.listener import EVERY_ADDRESS, NO_IPV6, ListenError, bind_address
 from frpd.selector_loop import SelectorLoop
 
 KERNEL_BUFFER_BYTES: Final = 4 * 1024 * 1024  # the kernel caps it at net.core.rmem_max
@@ -66,7 +66,7 @@ def bind_udp(host: str, port: int) -> socket.socket:
     """
     try:
         if host not in EVERY_ADDRESS:
-            return _bound(*_bind_address(host, port))
+            return _bound(*bind_address(host, port, socket.SOCK_DGRAM))
         try:
             return _bound(socket.AF_INET6, ("::", port), both=True)
         except OSError as error:
@@ -115,19 +115,6 @@ def _new_socket(family: socket.AddressFamily) -> socket.socket:
         with contextlib.suppress(OSError):  # it works with less
             sock.setsockopt(socket.SOL_SOCKET, option, KERNEL_BUFFER_BYTES)
     return sock
-
-
-def _bind_address(host: str, port: int) -> tuple[socket.AddressFamily, SockAddr]:
-    family = literal_family(host)
-    if family == socket.AF_INET:
-        return family, (host, port)
-    try:
-        info = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
-    except OSError:
-        if is_localhost(host):  # a machine without a hosts file, such as a bare container
-            return socket.AF_INET, ("127.0.0.1", port)
-        raise
-    return info[0], cast("SockAddr", info[4])
 
 
 class DatagramSocket:
