@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.helpers.programs import SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
 BUFFER_BYTES = 4 << 20
@@ -70,11 +70,18 @@ class UdpVisitor:
         self.send(data)
         return self.receive(seconds)
 
-    def ask_until_answered(self, data: bytes, tries: int = 30) -> bytes:
-        """Ask again and again, as the programs that speak UDP do; wait for late answers too."""
+    def ask_until_answered(
+        self, data: bytes, tries: int = 30, late: Collection[bytes] = ()
+    ) -> bytes:
+        """Ask again and again, as the programs that speak UDP do; wait for late answers too.
+
+        Answers in ``late`` belong to what was asked before, and are passed over.
+        """
         for earlier in range(tries):
             with suppress(ConnectionRefusedError):
                 answer = self.ask(data, SECONDS / tries)
+                while answer in late:
+                    answer = self.receive(SECONDS / tries)
                 if answer is not None:
                     for _ in range(earlier):
                         if self.receive(SECONDS / tries) is None:
