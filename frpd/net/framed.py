@@ -9,11 +9,10 @@ from __future__ import annotations
 import contextlib
 from typing import Final, Protocol
 
-from frpd.errors import ConnectionLost, LocalProtocolError, RemoteProtocolError
-from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
-from frpd.net.pipes import Pipe, PipePool
+from frpd.errors import ConnectionLost, RemoteProtocolError
+from frpd.net.coded import NOTHING, RAW_READ_BYTES, CodedEndpoint
+from frpd.net.endpoint import Buffer, Endpoint, Outcome
 
-RAW_READ_BYTES: Final = 64 * 1024
 ENCODE_BYTES: Final = 64 * 1024
 """Most plain bytes that are encoded before the inner endpoint has taken what was."""
 READS_PER_CALL: Final = 4
@@ -57,7 +56,7 @@ class Framing(Protocol):
         """
 
 
-class FramedEndpoint:
+class FramedEndpoint(CodedEndpoint):
     """An Endpoint whose bytes travel in frames. Loop thread only.
 
     A half-close is the framing's own end and leaves the inner endpoint open: a
@@ -70,36 +69,15 @@ class FramedEndpoint:
         pending: what the handshake has left to send.
     """
 
-    __slots__ = (
-        "_closing",
-        "_decoded",
-        "_framing",
-        "_inner",
-        "_on_readable",
-        "_on_writable",
-        "_pending",
-        "_shut",
-        "on_failure",
-    )
+    __slots__ = ("_framing", "_shut")
 
     def __init__(
         self, inner: Endpoint, framing: Framing, *, decoded: Buffer = b"", pending: bytes = b""
     ) -> None:
-        self.on_failure: Callback | None = None
-        self._inner = inner
+        super().__init__(inner, decoded=decoded, pending=pending)
         self._framing = framing
-        self._decoded = bytes(decoded)  # and bytes put back by unread()
-        self._pending = memoryview(pending)  # frames that the inner endpoint did not take
         self._shut = False  # our direction is over, or will be once pending is out
-        self._closing = False  # closed here; what waits is still to go out
-        self._on_readable: Callback | None = None
-        self._on_writable: Callback | None = None
-        inner.on_failure = self._inner_failed
         self._rewatch()
-
-    def describe(self) -> str:
-        """Return the inner endpoint's name."""
-        return self._inner.describe()
 
     def read(self, limit: int) -> Buffer | Outcome:
         """See Endpoint.read; what the inner endpoint has may come with an older rest.
@@ -124,11 +102,6 @@ class FramedEndpoint:
                 return plain
         return Outcome.EMPTY
 
-    def unread(self, data: Buffer) -> None:
-        """See Endpoint.unread."""
-        self._decoded = bytes(data) + self._decoded
-        self._rewatch()
-
     def write(self, data: Buffer) -> int:
         """See Endpoint.write: nothing while frames wait, else up to the first that has to."""
         if self._shut:
@@ -140,17 +113,6 @@ class FramedEndpoint:
                 self._send(self._framing.encode(piece))
                 taken += len(piece)
         return taken
-
-    def room(self) -> int:
-        """Return 0 while frames wait, else what the inner endpoint has."""
-        return 0 if self._pending else self._inner.room()
-
-    def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
-        """See Endpoint.watch."""
-        if not self._closing:
-            self._on_readable = on_readable
-            self._on_writable = on_writable
-            self._rewatch()
 
     def shutdown_write(self) -> None:
         """End our direction behind the waiting frames. Idempotent."""
@@ -168,40 +130,7 @@ class FramedEndpoint:
         else:
             self._inner.close()
 
-    def abort(self) -> None:
-        """See Endpoint.abort."""
-        self._closing = True
-        self._on_readable = self._on_writable = None
-        self._inner.abort()
-
-    # Bytes change here, so none can pass through a pipe.
-
-    @property
-    def splices(self) -> bool:
-        """Never."""
-        return False
-
-    def splice_with(self, pool: PipePool | None) -> None:
-        """There is nothing to splice."""
-
-    def read_pipe(self, limit: int) -> Pipe | Outcome:
-        """Ask for read()."""
-        return Outcome.COPY
-
-    def pipe_moved(self, nbytes: int) -> None:
-        """There is no pipe."""
-
-    def write_pipe(self, pipe: Pipe, limit: int) -> int:
-        """Not for us; nobody asks who has read ``splices``."""
-        raise LocalProtocolError("a framed endpoint cannot splice")
-
     # Out.
-
-    def _send(self, frames: bytes) -> None:
-        taken = self._inner.write(frames)
-        if taken < len(frames):
-            self._pending = memoryview(frames)[taken:]
-            self._rewatch()
 
     def _send_answers(self) -> None:
         if not (self._pending or self._shut) and (answers := self._framing.answers()):
@@ -214,7 +143,7 @@ class FramedEndpoint:
         self._shut = True
         last = self._framing.finish()
         if self._pending:
-            self._pending = memoryview(bytes(self._pending) + last)
+            self._add_pending(last)
         elif last:
             with contextlib.suppress(ConnectionLost):  # the reading side reports the loss
                 self._send(last)
@@ -223,7 +152,7 @@ class FramedEndpoint:
         try:
             taken = self._inner.write(self._pending)
         except ConnectionLost:
-            self._pending = memoryview(b"")  # the reading side reports the loss
+            self._pending = NOTHING  # the reading side reports the loss
         else:
             self._pending = self._pending[taken:]
             if self._pending:
@@ -253,24 +182,5 @@ class FramedEndpoint:
         except RemoteProtocolError as error:
             raise ConnectionLost(str(error)) from error
 
-    def _rewatch(self) -> None:
-        on_writable = self._on_writable
-        if self._pending:
-            on_writable = self._flush
-        elif self._on_readable is not None and (self._decoded or self._framing.ended):
-            # The inner endpoint cannot report what it no longer has, but as a rule it can
-            # be written, and says so on the next turn.
-            on_writable = self._deliver
-        self._inner.watch(self._on_readable, on_writable)
-
-    def _deliver(self) -> None:
-        if self._on_readable is not None and (self._decoded or self._framing.ended):
-            self._on_readable()
-        if self._on_writable is not None and not self._pending:
-            self._on_writable()
-        if not self._closing:
-            self._rewatch()
-
-    def _inner_failed(self) -> None:
-        if self.on_failure is not None:
-            self.on_failure()
+    def _has_news(self) -> bool:
+        return bool(self._decoded) or self._framing.ended

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frpd.errors import ConnectionLost, LocalProtocolError
+from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Outcome
 from frpd.net.framed import ENCODE_BYTES, READS_PER_CALL, FramedEndpoint
-from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.proto.websocket.frames import BINARY, CLOSE, PING, PONG, WebSocketCodec, encode_frame
 from frpd.selector_loop import SelectorLoop
@@ -425,51 +424,3 @@ def test_a_reset_is_a_loss(
     inner.reset()
     run(loop)
     assert user.end == "connection reset by peer"
-
-
-# The rest of the interface.
-
-
-def test_a_bug_in_a_callback_is_told_through(
-    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: FramedEndpoint
-) -> None:
-    failures: list[bool] = []
-
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    endpoint.on_failure = lambda: failures.append(True)
-    endpoint.watch(fail, None)
-    inner.say(b"x")
-    run(loop)
-    assert failures == [True]
-    assert inner.acts == ["abort"]
-
-
-def test_a_bug_in_a_callback_needs_nobody_to_tell(
-    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: FramedEndpoint
-) -> None:
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    endpoint.watch(None, fail)
-    run(loop)
-    assert inner.acts == ["abort"]
-
-
-def test_nothing_is_spliced(endpoint: FramedEndpoint) -> None:
-    pool = PipePool()
-    endpoint.splice_with(pool)
-    assert not endpoint.splices
-    assert endpoint.read_pipe(1) is Outcome.COPY
-    endpoint.pipe_moved(0)
-    pipe = pool.acquire()
-    assert pipe is not None
-    with pytest.raises(LocalProtocolError):
-        endpoint.write_pipe(pipe, 1)
-    pipe.give_back()
-    pool.close()
-
-
-def test_it_bears_the_inner_endpoint_s_name(endpoint: FramedEndpoint) -> None:
-    assert endpoint.describe() == "scripted"

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frpd.errors import ConnectionLost
+from frpd.net.coded import RAW_READ_BYTES
 from frpd.net.endpoint import Callback, Outcome
 from frpd.net.stream import SocketStream
-from frpd.net.transform import RAW_READ_LIMIT, TransformEndpoint
+from frpd.net.transform import TransformEndpoint
 from frpd.proto.deflate import DeflateCodec
 from frpd.proto.seal import SealedCodec, StreamSeal
 from frpd.proto.wrappers import wrapper_stack
@@ -87,7 +88,7 @@ class Receiver:
 
     def on_readable(self) -> None:
         try:
-            data = self.endpoint.read(RAW_READ_LIMIT)
+            data = self.endpoint.read(RAW_READ_BYTES)
         except ConnectionLost as error:
             self.lost = str(error)
             self.endpoint.watch(None, self._on_writable)
@@ -322,9 +323,9 @@ def test_a_read_that_yields_nothing_yet_is_empty(
 
 
 def test_reads_are_modest(inner: ScriptedEndpoint, endpoint: TransformEndpoint) -> None:
-    inner.say(bytes(RAW_READ_LIMIT * 2))
+    inner.say(bytes(RAW_READ_BYTES * 2))
     endpoint.read(1 << 30)
-    assert inner.most_read == RAW_READ_LIMIT
+    assert inner.most_read == RAW_READ_BYTES
     assert len(bytes(as_plain(endpoint.read(10)))) == 10
 
 
@@ -437,33 +438,6 @@ def test_an_abort_after_a_close_drops_what_waits(
     inner.take()
     run(loop)
     assert inner.got == b""
-
-
-def test_a_bug_in_a_callback_is_told_through(
-    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
-) -> None:
-    failures: list[bool] = []
-
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    endpoint.on_failure = lambda: failures.append(True)
-    endpoint.watch(fail, None)
-    inner.say(b"x")
-    run(loop)
-    assert failures == [True]
-    assert inner.acts == ["abort"]
-
-
-def test_a_bug_in_a_callback_needs_nobody_to_tell(
-    loop: SelectorLoop, inner: ScriptedEndpoint, endpoint: TransformEndpoint
-) -> None:
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    endpoint.watch(None, fail)
-    run(loop)
-    assert inner.acts == ["abort"]
 
 
 def sealed(inner: ScriptedEndpoint) -> tuple[TransformEndpoint, SealedCodec]:
