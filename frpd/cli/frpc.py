@@ -66,7 +66,7 @@ PROXY_FLAGS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frpc; return the exit status."""
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
     if options.command == "verify":
         return verify_client(options.config, dialect=options.ini_dialect, strict=options.strict)
@@ -95,7 +95,8 @@ def _load(options: argparse.Namespace) -> Loaded[ClientSetup]:
     return Loaded(client_from_flags(common, options.command, proxy))
 
 
-def _parser() -> FrpParser:
+def make_parser() -> FrpParser:
+    """Return the parser of the command line; man page and completion are made from it too."""
     parser = new_parser("frpc", "frpc exposes local services through an frps.", DEFAULT_FILE)
     add_daemon_flags(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -9,6 +9,7 @@ from typing import NoReturn
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
 from frpd.cli.flags import (
+    FrpParser,
     add_daemon_flags,
     add_value_flags,
     daemon_options,
@@ -56,11 +57,7 @@ FLAGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frps; return the exit status."""
-    parser = new_parser("frps", "frps opens ports on behalf of frpc clients behind NATs.", None)
-    add_daemon_flags(parser)
-    add_value_flags(parser, FLAGS, SERVER)
-    parser.add_argument("--strict", action="store_true", help="verify: warnings are errors")
-    parser.add_argument("words", nargs="*", metavar="verify", help="only check the file of -c")
+    parser = make_parser()
     options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
     if options.words[:1] == ["verify"]:
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
@@ -80,6 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
     return run_server(loaded.value, loaded.warnings, background, file)
+
+
+def make_parser() -> FrpParser:
+    """Return the parser of the command line; man page and completion are made from it too."""
+    parser = new_parser("frps", "frps opens ports on behalf of frpc clients behind NATs.", None)
+    add_daemon_flags(parser)
+    add_value_flags(parser, FLAGS, SERVER)
+    parser.add_argument("--strict", action="store_true", help="verify: warnings are errors")
+    parser.add_argument("words", nargs="*", metavar="verify", help="only check the file of -c")
+    return parser
 
 
 def program() -> NoReturn:
