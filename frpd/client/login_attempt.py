@@ -7,9 +7,12 @@ could, still finds out whether somebody took the offer out on its way.
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from frpd.auth.token import Credential
 from frpd.config.client import ClientConfig
 from frpd.entropy import Entropy
 from frpd.errors import ConnectionLost, FrpError, RemoteProtocolError, TransportError
@@ -17,7 +20,7 @@ from frpd.net.endpoint import Endpoint
 from frpd.proto import deflate, native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
-from frpd.proto.message.types import Login, LoginResp, Message
+from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
 from frpd.proto.seal import SealedControl
 from frpd.proto.seal_keys import (
     C2S,
@@ -49,6 +52,26 @@ NO_KEY_SENT = " (with native = require no key is sent that an end without seal c
 NO_ANSWER = "the server closed the connection without an answer"
 TLS_ONLY = "; if it takes TLS only, set tls_enable = true"
 NO_SEAL = "native = require needs a token: it is what seals the session"
+
+# Go's names for what uname calls otherwise.
+GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
+
+
+def make_login(common: ClientConfig, credential: Credential, run_id: str) -> Login:
+    """Return what a client says of itself; ``run_id`` is "" before it has been given one."""
+    is_required = common.native == native.REQUIRE  # then the key would only tell
+    return Login(
+        version=EMULATED_VERSION,
+        hostname=platform.node(),
+        os="linux",
+        arch=GO_ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+        user=common.user,
+        privilege_key="" if is_required else credential.privilege_key,
+        timestamp=credential.timestamp,
+        run_id=run_id,
+        metas=dict(common.metas),
+        pool_count=common.pool_count,
+    )
 
 
 def closed_hint(config: ClientConfig) -> str:

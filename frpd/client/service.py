@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
 from frpd.client.login import Backoff
-from frpd.client.login_attempt import NO_SEAL, Entry, LoginAttempt, Offer, closed_hint
+from frpd.client.login_attempt import (
+    NO_SEAL,
+    Entry,
+    LoginAttempt,
+    Offer,
+    closed_hint,
+    make_login,
+)
 from frpd.client.proxies.base import ProxyContext
 from frpd.client.proxy_table import Build, ProxyEntry, ProxyTable, Send
 from frpd.client.reload import SetupChanges, compare, for_user
@@ -32,7 +37,7 @@ from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
-from frpd.proto.message.types import EMULATED_VERSION, Login
+from frpd.proto.message.types import Login
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop, Timer
@@ -43,9 +48,6 @@ from frpd.workers import WorkerPool
 
 # A session that lasted this long was a real one; after it we come back at once.
 STABLE_SECONDS = 5.0
-
-# Go's names for what uname calls otherwise.
-GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 
 _log = get_logger("frpd.client.service")
 
@@ -291,20 +293,7 @@ class Service:
         )
 
     def _make_login(self) -> Login:
-        credential = self._auth.login_fields(unix_now())
-        is_required = self._common.native == native.REQUIRE  # then the key would only tell
-        return Login(
-            version=EMULATED_VERSION,
-            hostname=platform.node(),
-            os="linux",
-            arch=GO_ARCHITECTURES.get(os.uname().machine, os.uname().machine),
-            user=self._common.user,
-            privilege_key="" if is_required else credential.privilege_key,
-            timestamp=credential.timestamp,
-            run_id=self._run_id,
-            metas=dict(self._common.metas),
-            pool_count=self._common.pool_count,
-        )
+        return make_login(self._common, self._auth.login_fields(unix_now()), self._run_id)
 
     def _entered(self, entry: Entry) -> None:
         self._login = None
