@@ -33,6 +33,7 @@ class Target:
         port: of the port.
         user: for its login.
         password: for its login.
+        certificate: file that has the one the port shows; "" where it speaks plain HTTP.
     """
 
     path: str = ""
@@ -40,6 +41,7 @@ class Target:
     port: int = 0
     user: str = ""
     password: Secret = NO_SECRET
+    certificate: str = ""
 
     @property
     def where(self) -> str:

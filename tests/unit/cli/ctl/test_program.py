@@ -1,4 +1,4 @@
-"""frpd.cli.ctl: version, verify, and how it tells a frps.ini from a frpc.ini."""
+"""frpd.cli.ctl.program: version, verify, and how it tells a frps.ini from a frpc.ini."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from frpd import __version__
-from frpd.cli import ctl
+from frpd.cli.ctl import program as ctl
 
 
 @pytest.mark.parametrize("typed", ["version", "-v", "--version"])
@@ -53,9 +53,9 @@ def test_strict_makes_errors_of_warnings(
 @pytest.mark.parametrize(
     ("typed", "error"),
     [
-        ([], "a command is needed: version, verify"),
+        ([], "a command is needed: verify, version"),
         (["--nope"], "unknown flag: --nope"),
-        (["status"], 'unknown command "status" for "frpd-ctl"'),
+        (["nothing"], 'unknown command "nothing" for "frpd-ctl"'),
         (["version", "--nope"], "unknown flag: --nope"),
     ],
 )
