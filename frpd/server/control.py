@@ -22,6 +22,7 @@ from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.connection import Connection
 from frpd.server.direct_streams import DirectStreams
+from frpd.server.login_keys import LoginKeys
 from frpd.server.proxies.base import Proxy
 from frpd.server.work_conns import WorkConnPool, WorkSource
 from frpd.transports.messages import MessageStream
@@ -38,9 +39,6 @@ class Registry(Protocol):
 
     def proxy_closed(self, proxy: Proxy) -> None:
         """A proxy of a client is no more."""
-
-    def check_ping(self, ping: Ping) -> None:
-        """AuthError if the ping's credential does not hold."""
 
     def told(self, detail: str, summary: str) -> str:
         """What a client may hear of an error, by ``detailed_errors_to_client``."""
@@ -61,6 +59,7 @@ class ControlSession:
         run_id: its name.
         features: what both ends are able to, see frpd.proto.native.
         seal: of a sealed session.
+        keys: that it logged in with.
         pool_count: work connections to keep ready.
         user_conn_timeout_seconds: how long a visitor waits for one.
         heartbeat_timeout_seconds: silence after which the client is dropped;
@@ -78,6 +77,7 @@ class ControlSession:
         run_id: str,
         features: frozenset[str],
         seal: SessionSeal | None,
+        keys: LoginKeys,
         pool_count: int,
         user_conn_timeout_seconds: float,
         heartbeat_timeout_seconds: float,
@@ -88,6 +88,7 @@ class ControlSession:
         self.run_id = run_id
         self.features = features
         self.seal = seal
+        self.keys = keys
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
@@ -182,7 +183,7 @@ class ControlSession:
     def _on_ping(self, message: Message) -> None:
         assert isinstance(message, Ping)
         try:
-            self._registry.check_ping(message)
+            self.keys.auth.verify_ping(message)
         except AuthError as error:
             self.log.warning("%s", error)
             self._stream.send(Pong(error=self._registry.told(str(error), "invalid ping")))

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from frpd.auth.token import TokenAuthenticator
 from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, FrpError, RemoteProtocolError
 from frpd.log import get_logger
 from frpd.proto import deflate, native
-from frpd.proto.ciphers import IV_BYTES, derive_key
+from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import EMULATED_VERSION, Login, LoginResp, Message
 from frpd.proto.seal_keys import (
@@ -35,8 +34,8 @@ from frpd.proto.seal_keys import (
 from frpd.proto.seal_session import SessionSeal
 from frpd.proto.wrappers import CipherCodec
 from frpd.server.connection import Connection
+from frpd.server.login_keys import LoginKeys
 from frpd.transports.messages import MessageStream
-from frpd.transports.stretched import StretchedSecret
 
 RUN_ID_BYTES = 8
 STRIPPED = "the offer was stripped: someone on the way makes two frpd ends fall back"
@@ -46,11 +45,12 @@ _log = get_logger("frpd.server.login")
 
 @dataclass(slots=True, eq=False)
 class Arrival:
-    """A client on its way in."""
+    """A client on its way in; ``keys`` are those that its login is checked with."""
 
     connection: Connection
     stream: MessageStream
     login: Login
+    keys: LoginKeys
     run_id: str = ""
     features: frozenset[str] = frozenset()
     seal: SessionSeal | None = None
@@ -69,9 +69,8 @@ class LoginDesk:
 
     Args:
         config: of the server.
-        auth: checks what a login says.
+        keys: what logins are checked with.
         entropy: for run ids and keys.
-        secret: the token, stretched.
         residents: who is in, by run id.
         told: what a client may hear of an error.
         admit: lets a client in, in the place of whoever has its run id; its
@@ -81,27 +80,28 @@ class LoginDesk:
     def __init__(
         self,
         config: ServerConfig,
-        auth: TokenAuthenticator,
+        keys: LoginKeys,
         entropy: Entropy,
-        secret: StretchedSecret,
         *,
         residents: Mapping[str, Resident],
         told: Callable[[str, str], str],
         admit: Callable[[Arrival], None],
     ) -> None:
-        self._mode = config.native
-        self._auth = auth
         self._entropy = entropy
-        self._secret = secret
         self._residents = residents
         self._told = told
         self._admit = admit
-        self._cipher_key = derive_key(config.token.reveal())
+        self.use(config, keys)
+
+    def use(self, config: ServerConfig, keys: LoginKeys) -> None:
+        """Decide by these from now on."""
+        self._mode = config.native
+        self._keys = keys
 
     def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
         """See Identities.login; a login that may be sealed waits for the stretched token."""
-        arrival = Arrival(connection, stream, login)
-        if not (self._secret.is_pending and native.read_public_key(login.frpd)):
+        arrival = Arrival(connection, stream, login, self._keys)
+        if not self._has_to_wait(login):
             return self._decide(arrival)
 
         def not_yet(message: Message) -> None:
@@ -109,11 +109,20 @@ class LoginDesk:
             connection.first_message_failed(stream, reason)
 
         stream.on_message = not_yet
-        self._secret.when_ready(lambda: self._decide_late(arrival))
+        self._wait(arrival)
         return True
+
+    def _has_to_wait(self, login: Login) -> bool:
+        return self._keys.secret.is_pending and native.read_public_key(login.frpd) is not None
+
+    def _wait(self, arrival: Arrival) -> None:
+        self._keys.secret.when_ready(lambda: self._decide_late(arrival))
 
     def _decide_late(self, arrival: Arrival) -> None:
         if not arrival.stream.is_open:
+            return
+        if self._has_to_wait(arrival.login):  # the token has changed meanwhile
+            self._wait(arrival)
             return
         try:
             if not self._decide(arrival):
@@ -124,17 +133,18 @@ class LoginDesk:
     def _decide(self, arrival: Arrival) -> bool:
         """Answer the login; False = refused."""
         login = arrival.login
+        arrival.keys = self._keys
         willing = native.willing(
             self._mode,
             mux=arrival.connection.is_mux,
             deflates=deflate.IS_WORTH_IT,
-            seals=self._secret.value is not None,
+            seals=arrival.keys.secret.value is not None,
         )
         private = self._private_key(willing, login)
         own = None if private is None else public_key(private)
         arrival.features, answer = native.choose(login.frpd if willing else None, willing, own)
         try:
-            self._check(login, sealed=native.SEAL in arrival.features)
+            self._check(arrival, sealed=native.SEAL in arrival.features)
         except AuthError as error:
             self._refuse(arrival, str(error))
             return False
@@ -154,13 +164,14 @@ class LoginDesk:
             return self._entropy.token_bytes(KEY_BYTES)
         return None
 
-    def _check(self, login: Login, *, sealed: bool) -> None:
+    def _check(self, arrival: Arrival, *, sealed: bool) -> None:
+        login = arrival.login
         if self._mode == native.REQUIRE and not sealed:
             raise AuthError(
                 "this server takes sealed sessions only (native = require): use an frpd client"
                 " that has the same token and is not set to native = off"
             )
-        self._auth.verify_login(login, unix_now(), proves_later=sealed)
+        arrival.keys.auth.verify_login(login, unix_now(), proves_later=sealed)
         resident = self._residents.get(login.run_id)
         if resident is not None and resident.is_sealed and not sealed:
             raise AuthError(f"run id [{login.run_id}] belongs to a sealed session")
@@ -174,7 +185,7 @@ class LoginDesk:
 
     def _seal(self, arrival: Arrival, resp: bytes, private: bytes) -> None:
         """Answer, prove ourselves, and let the client in once it has done the same."""
-        psk, theirs = self._secret.value, native.read_public_key(arrival.login.frpd)
+        psk, theirs = arrival.keys.secret.value, native.read_public_key(arrival.login.frpd)
         assert psk is not None
         assert theirs is not None
         stream = arrival.stream
@@ -200,28 +211,29 @@ class LoginDesk:
     def _legacy_cipher(self, arrival: Arrival) -> CipherCodec:
         """Return the cipher of frp; if nobody offered a seal, it says that we could."""
         offered = native.read_public_key(arrival.login.frpd) is not None
-        psk = self._secret.value
-        if self._mode == native.OFF or offered or (psk is None and not self._secret.is_pending):
-            return CipherCodec(self._cipher_key, self._entropy.token_bytes(IV_BYTES))
+        keys = arrival.keys
+        psk = keys.secret.value
+        if self._mode == native.OFF or offered or not keys.can_seal:
+            return CipherCodec(keys.cipher_key, self._entropy.token_bytes(IV_BYTES))
         iv = self._entropy.token_bytes(IV_BYTES)
         if psk is not None:
             iv = make_marked_iv(psk, S2C, iv[-MARK_RANDOM_BYTES:])
         return CipherCodec(
-            self._cipher_key, iv, check_iv=lambda theirs: self._check_iv(arrival, theirs)
+            keys.cipher_key, iv, check_iv=lambda theirs: self._check_iv(arrival, theirs)
         )
 
     def _check_iv(self, arrival: Arrival, iv: bytes) -> None:
         """Refuse a client that could do better, and whose offer we did not see."""
+        secret = arrival.keys.secret
+
+        def is_stripped() -> bool:
+            return secret.value is not None and is_marked(secret.value, C2S, iv)
 
         def check() -> None:
-            if self._is_stripped(iv):
+            if is_stripped():
                 arrival.stream.fail(RemoteProtocolError(STRIPPED))
 
-        if self._is_stripped(iv):
+        if is_stripped():
             raise RemoteProtocolError(STRIPPED)
-        if self._secret.is_pending:
-            self._secret.when_ready(check)
-
-    def _is_stripped(self, iv: bytes) -> bool:
-        psk = self._secret.value
-        return psk is not None and is_marked(psk, C2S, iv)
+        if secret.is_pending:
+            secret.when_ready(check)

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from frpd.auth.token import TokenAuthenticator
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
@@ -23,14 +22,12 @@ from frpd.net.listener import Listener
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
 from frpd.proto import native
-from frpd.proto.ciphers import derive_key
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
     NewProxy,
     NewVisitorConn,
     NewWorkConn,
-    Ping,
     StartWorkConn,
 )
 from frpd.proto.seal_keys import stream_context, work_context
@@ -45,6 +42,7 @@ from frpd.server.entrances import bind_entrances, entrances
 from frpd.server.groups.book import GroupBook
 from frpd.server.layers import client_layers
 from frpd.server.login import Arrival, LoginDesk
+from frpd.server.login_keys import LoginKeys
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
@@ -54,7 +52,6 @@ from frpd.server.visitor_desk import VisitorDesk
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.transports.mux_stream import MuxStream
-from frpd.transports.stretched import StretchedSecret
 from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
@@ -93,13 +90,7 @@ class Service:
         self._pool = pool
         self._config = config
         self._entropy = entropy
-        self._auth = TokenAuthenticator(
-            config.token,
-            config.authentication_timeout,
-            heartbeats=config.authenticate_heartbeats,
-            new_work_conns=config.authenticate_new_work_conns,
-        )
-        self._cipher_key = derive_key(config.token.reveal())
+        self._keys = LoginKeys.begin(pool, config)
         self._door = Door(
             loop,
             timeout_seconds=config.login_timeout_seconds,
@@ -129,13 +120,10 @@ class Service:
         self.proxies: dict[str, Proxy] = {}
         self.relays: set[Running] = set()
         self.books = Books(loop, self.relays)
-        token = config.token.reveal() if config.native != native.OFF else None
-        self._secret = StretchedSecret(pool, token)
         self._desk = LoginDesk(
             config,
-            self._auth,
+            self._keys,
             entropy,
-            self._secret,
             residents=self.controls,
             told=self.told,
             admit=self._admit,
@@ -185,7 +173,7 @@ class Service:
         """Drop all clients and relays. Idempotent."""
         self._on_idle = None
         self.books.close()
-        self._secret.close()
+        self._keys.close()
         for listener in self._listeners:
             listener.close()
         self._door.close()
@@ -235,6 +223,7 @@ class Service:
             run_id=arrival.run_id,
             features=arrival.features,
             seal=arrival.seal,
+            keys=arrival.keys,
             pool_count=max(0, min(login.pool_count, config.max_pool_count)),
             user_conn_timeout_seconds=config.user_conn_timeout,
             heartbeat_timeout_seconds=self._heartbeat_timeout(connection),
@@ -265,7 +254,7 @@ class Service:
         if control.seal is not None:
             return self._sealed_work(control, connection, hello, work)
         try:
-            self._auth.verify_new_work_conn(hello)
+            control.keys.auth.verify_new_work_conn(hello)
         except AuthError as error:
             control.log.warning("%s: work connection refused: %s", connection.peer, error)
             told = self.told(str(error), "invalid NewWorkConn")
@@ -323,10 +312,6 @@ class Service:
         if self.proxies.get(proxy.name) is proxy:
             del self.proxies[proxy.name]
             self.books.proxy_closed(proxy.name)
-
-    def check_ping(self, ping: Ping) -> None:
-        """See Registry.check_ping."""
-        self._auth.verify_ping(ping)
 
     def told(self, detail: str, summary: str) -> str:
         """See Registry.told."""
@@ -398,7 +383,7 @@ class Service:
             udp_max_sessions=self._config.udp_max_sessions,
             bind_addr=self._config.proxy_bind_addr,
             explain_taken_port=self._explain_taken_port,
-            cipher_key=self._cipher_key,
+            cipher_key=control.keys.cipher_key,
             pipes=self._pipes,
             features=control.features,
             peer_version=control.login.version,
