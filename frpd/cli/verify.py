@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.config.client import ClientConfig, ClientSetup
-from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.load import Loaded
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
@@ -23,10 +24,8 @@ def verify_server(path: str | None, *, dialect: str | None, strict: bool) -> int
     """Check frps.ini; return the exit status."""
 
     def load(path: str) -> Loaded[ServerConfig]:
-        loaded = load_server(path, dialect=dialect, strict=strict)
-        _try_server_files(loaded.value)
-        warnings = (*server_warnings(loaded.value), *_weak_token(loaded.value.token))
-        return replace(loaded, warnings=(*loaded.warnings, *warnings))
+        loaded = checked_server(ConfigFile(path, dialect), strict=strict)
+        return replace(loaded, warnings=(*loaded.warnings, *_weak_token(loaded.value.token)))
 
     return _verify("frps", path, load, strict=strict)
 
@@ -35,19 +34,33 @@ def verify_client(path: str | None, *, dialect: str | None, strict: bool) -> int
     """Check frpc.ini; return the exit status."""
 
     def load(path: str) -> Loaded[ClientSetup]:
-        loaded = load_client(path, dialect=dialect, strict=strict)
-        _try_client_files(loaded.value.common)
-        return replace(
-            loaded,
-            warnings=(
-                *loaded.warnings,
-                *client_warnings(loaded.value),
-                *_weak_token(loaded.value.common.token),
-            ),
-            refusals=(*loaded.refusals, *client_refusals(loaded.value)),
-        )
+        loaded = checked_client(ConfigFile(path, dialect), strict=strict)
+        token = loaded.value.common.token
+        return replace(loaded, warnings=(*loaded.warnings, *_weak_token(token)))
 
     return _verify("frpc", path, load, strict=strict)
+
+
+def checked_server(file: ConfigFile, *, strict: bool = False) -> Loaded[ServerConfig]:
+    """Load frps.ini with all that can be said of it but for the token.
+
+    Raises:
+        ConfigError: it cannot be used, or what it names cannot.
+    """
+    loaded = file.load_server(strict=strict)
+    _try_server_files(loaded.value)
+    return replace(loaded, warnings=(*loaded.warnings, *server_warnings(loaded.value)))
+
+
+def checked_client(file: ConfigFile, *, strict: bool = False) -> Loaded[ClientSetup]:
+    """Load frpc.ini; as checked_server."""
+    loaded = file.load_client(strict=strict)
+    _try_client_files(loaded.value.common)
+    return replace(
+        loaded,
+        warnings=(*loaded.warnings, *client_warnings(loaded.value)),
+        refusals=(*loaded.refusals, *client_refusals(loaded.value)),
+    )
 
 
 def print_refusals(loaded: Loaded[Config]) -> bool:
