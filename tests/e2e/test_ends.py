@@ -162,7 +162,7 @@ def test_a_dead_service_is_told_at_once_and_works_when_it_comes(
     begun = time.monotonic()
     with visit(tunnel.ports["web"]) as visitor:
         wait_until(lambda: is_over(visitor), "the visitor is sent away")
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 5  # not after user_conn_timeout, which is 10
     wait_until(lambda: told_why(tunnel.frpc), "the log says which proxy and why")
     with Service(echo, local_port):
         assert echoes(tunnel.ports["web"])

@@ -36,7 +36,7 @@ MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 CLONE_NEWNET = 0x40000000
 SERVER = "203.0.113.1"
 BIND_PORT, REMOTE_PORT = 7000, 6000
-BACK_SECONDS = 5.0  # after an address went; a second or so where nothing else wants the processors
+BACK_SECONDS = 12.0  # after an address went; a second or so where nothing else wants the processors
 PROBE_SECONDS = 3.0  # what a server has to answer a probe
 SILENT = {"heartbeat_interval": 300, "heartbeat_timeout": 900, "tcp_mux_keepalive_interval": 600}
 HIDDEN = "import sys; sys.modules['pyroute2'] = None; from frpd.cli.frpc import main; main()"

@@ -65,7 +65,7 @@ def test_a_killed_server_is_noticed_and_the_tunnel_is_soon_back(
     with visitors(port) as guests:
         tunnel.frps.kill()
         wait_until(all_over(guests), "visitors see the end")
-        wait_until(lambda: refuses(port), "the port refuses", 0.5)
+        wait_until(lambda: refuses(port), "the port refuses")
     tunnel.frpc.wait_for("try to (re)?connect to server|login to server failed")
     tunnel.restart_server()
     seconds = wait_for_echo(port)
@@ -84,7 +84,7 @@ def test_a_killed_client_frees_its_port_and_comes_back(
     before = settled(tunnel.frps.descriptors)
     with visitors(port) as guests:
         tunnel.frpc.kill()
-        wait_until(lambda: refuses(port), "the port refuses", 0.5)
+        wait_until(lambda: refuses(port), "the port refuses")
         wait_until(all_over(guests), "visitors see the end")
     begun = time.monotonic()
     tunnel.restart_client()

@@ -43,7 +43,7 @@ def test_a_visitor_that_does_not_finish_is_cut(
         assert exchange(visitor, b"hello") == b"hello"
         begun = time.monotonic()
         assert stopped.terminate() == 0
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 5  # and not when the visitor leaves
         wait_until(lambda: is_over(visitor), "the visitor is cut")
 
 
@@ -61,7 +61,7 @@ def test_the_server_can_start_again_on_its_ports_at_once(
         tunnel.restart_server()
     wait_for_echo(port)
     assert tunnel.frpc.terminate() == 0
-    wait_until(lambda: is_free(port), "the port is free", 0.5)
+    wait_until(lambda: is_free(port), "the port is free")
     tunnel.restart_client()
     wait_for_echo(port)
 
