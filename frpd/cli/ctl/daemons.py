@@ -139,8 +139,14 @@ def the_daemon(options: argparse.Namespace, program: str = "") -> Daemon:
     raise errors[0] if errors else CtlError(f"no {wanted} is found: {NAME_A_DAEMON}")
 
 
-def all_daemons(options: argparse.Namespace) -> Sequence[Daemon | CtlError]:
+def all_daemons(
+    options: argparse.Namespace, *, seconds: float = SECONDS
+) -> Sequence[Daemon | CtlError]:
     """Return each program that is meant, or why it does not answer; there is at least one.
+
+    Args:
+        options: of add_daemon_flags.
+        seconds: how long each may take to answer.
 
     Raises:
         ConfigError: the file that was named cannot be used.
@@ -149,22 +155,22 @@ def all_daemons(options: argparse.Namespace) -> Sequence[Daemon | CtlError]:
     if options.config and options.socket:
         raise CtlError("-c and --socket both name a program: give one of them")
     if options.config:
-        return [_by_file(ways_of(options))]
+        return [_by_file(ways_of(options), seconds)]
     if options.socket:
-        return [_greeted(Target(options.socket))]
-    found = [_greeted(Target(path)) for path in _default_sockets()]
+        return [_greeted(Target(options.socket), seconds)]
+    found = [_greeted(Target(path), seconds) for path in _default_sockets()]
     # What a program that is no more has left behind says nothing if another one answers.
     rest = [one for one in found if not (isinstance(one, UnreachableError) and one.nobody)]
     return rest or found
 
 
-def greet(target: Target, file: str = "") -> Daemon:
+def greet(target: Target, file: str = "", *, seconds: float = SECONDS) -> Daemon:
     """Ask a program who it is.
 
     Raises:
         CtlError: nobody answers, or who does is none of ours.
     """
-    answer = ask(target, "GET", ABOUT)
+    answer = ask(target, "GET", ABOUT, seconds=seconds)
     about = answer.json()
     if answer.status == 404 or (answer.is_ok and not isinstance(about, dict)):
         raise CtlError(
@@ -212,12 +218,12 @@ def _side(options: argparse.Namespace) -> str:
     return ""
 
 
-def _by_file(ways: Ways) -> Daemon | CtlError:
+def _by_file(ways: Ways, seconds: float) -> Daemon | CtlError:
     """Try the ways to a program; return the first that leads to it, or what is wrong with them."""
     errors: list[CtlError] = []
     for target in ways.targets:
         try:
-            daemon = greet(target, ways.file)
+            daemon = greet(target, ways.file, seconds=seconds)
         except CtlError as error:
             errors.append(error)
             continue
@@ -240,9 +246,9 @@ def _is_of(daemon: Daemon, ways: Ways) -> bool:
     return os.path.realpath(file) == os.path.realpath(ways.file)
 
 
-def _greeted(target: Target) -> Daemon | CtlError:
+def _greeted(target: Target, seconds: float) -> Daemon | CtlError:
     try:
-        return greet(target)
+        return greet(target, seconds=seconds)
     except CtlError as error:
         return error
 
