@@ -47,8 +47,13 @@ def reason(proxy: ProxySnapshot, session: SessionSnapshot) -> str:
     return "the proxy is not registered"
 
 
+def remedy_for(error: str) -> str:
+    """Return what to do about a server's refusal of a proxy; "" if that is not known."""
+    return next((remedy for said, remedy in _REMEDIES if re.search(said, error)), "")
+
+
 def _start_error(proxy: ProxySnapshot) -> str:
-    remedy = next((remedy for said, remedy in _REMEDIES if re.search(said, proxy.error)), "")
+    remedy = remedy_for(proxy.error)
     text = f"the server refuses it{_colon(proxy.error)}"
     if proxy.retry_in_seconds is None:
         text = proxy.error or "it cannot be served"
