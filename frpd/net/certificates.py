@@ -275,20 +275,28 @@ def _load(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
         raise ConfigError(reason, key=KEY_KEY) from error
 
 
-def _warn_if_expired(pem: bytes, path: str) -> None:
+def certificate_end(pem: bytes) -> float | None:
+    """Return until when the first certificate is good, in Unix seconds; None if it is none."""
     # Only who has files pays for this import.
     from cryptography import x509  # noqa: PLC0415 - as said above
 
     try:
         certificate = x509.load_pem_x509_certificate(pem)
     except ValueError:
-        return  # OpenSSL will say it better
+        return None
     # Before 42 there is only the one without a zone, which later ones warn of.
     end = getattr(certificate, "not_valid_after_utc", None)
     if end is None:
         end = certificate.not_valid_after.replace(tzinfo=datetime.UTC)
-    if end.timestamp() <= unix_now():
-        _log.warning("%s: %s has expired on %s", CERT_KEY, path, end)
+    seconds: float = end.timestamp()
+    return seconds
+
+
+def _warn_if_expired(pem: bytes, path: str) -> None:
+    end = certificate_end(pem)
+    if end is not None and end <= unix_now():  # OpenSSL will say better what is none
+        when = datetime.datetime.fromtimestamp(end, datetime.UTC)
+        _log.warning("%s: %s has expired on %s", CERT_KEY, path, when)
 
 
 @contextlib.contextmanager
