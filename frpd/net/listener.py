@@ -92,6 +92,15 @@ def set_keepalive(sock: socket.socket, idle_seconds: int) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, min(idle_seconds, 32767))
 
 
+def adopt_tcp(sock: socket.socket, keepalive_seconds: int) -> socket.socket:
+    """Return an inherited socket with the options that bind_tcp gives; it listens on."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+    set_keepalive(sock, keepalive_seconds)
+    sock.listen(BACKLOG)
+    return sock
+
+
 def bind_address(
     host: str, port: int, kind: socket.SocketKind
 ) -> tuple[socket.AddressFamily, SockAddr]:
