@@ -18,6 +18,7 @@ from frpd.log import get_logger
 from frpd.net.address import SockAddr, format_address, join_host_port
 from frpd.net.endpoint import Buffer
 from frpd.net.listener import EVERY_ADDRESS, NO_IPV6, ListenError, bind_address
+from frpd.net.socket_store import UDP, SocketStore
 from frpd.selector_loop import SelectorLoop
 
 KERNEL_BUFFER_BYTES: Final = 4 * 1024 * 1024  # the kernel caps it at net.core.rmem_max
@@ -77,6 +78,26 @@ def bind_udp(host: str, port: int) -> socket.socket:
         raise DatagramBindError(join_host_port(host, port), error) from error
 
 
+def open_udp(store: SocketStore, host: str, port: int, owner: str) -> socket.socket:
+    """Return a bound socket, inherited or new; forget() it before it is closed.
+
+    Args:
+        store: keeps it.
+        host: as for bind_udp.
+        port: as for bind_udp.
+        owner: as for SocketStore.take.
+
+    Raises:
+        ListenError: it cannot be had; HeldError if only for now.
+    """
+    sock = store.take(UDP, host, port, owner)
+    if sock is not None:
+        return _tell_addresses(sock)
+    sock = bind_udp(host, port)
+    store.keep(UDP, host, port, sock, owner)
+    return sock
+
+
 def connect_udp(family: socket.AddressFamily, address: SockAddr) -> socket.socket:
     """Return a socket that talks to one address only.
 
@@ -98,14 +119,22 @@ def _bound(family: socket.AddressFamily, address: SockAddr, *, both: bool = Fals
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
         sock.bind(address)
-        # Visitors of a machine with several addresses expect the answer from the one they asked.
-        if address[0] == "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-        elif address[0] == "":
-            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        return _tell_addresses(sock)
     except OSError:
         sock.close()
         raise
+
+
+def _tell_addresses(sock: socket.socket) -> socket.socket:
+    """Have a bound socket tell which of several addresses a datagram came to.
+
+    Visitors of such a machine expect the answer from the one they asked.
+    """
+    host = sock.getsockname()[0]
+    if host == "::":
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+    elif host in EVERY_ADDRESS:
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     return sock
 
 
