@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from frpd.errors import TransportError
@@ -30,16 +31,19 @@ _log = get_logger("frpd.net.listener")
 
 
 class ListenError(TransportError):
-    """A port cannot be bound; ``errno`` says why, ``address`` where."""
+    """A port cannot be bound; ``errno`` says why, ``address`` and its ``port`` where."""
 
     def __init__(self, address: str, error: OSError) -> None:
         self.address = address
+        self.port = int(address.rpartition(":")[2] or 0)
         self.errno = error.errno
         text = (error.strerror or str(error)).lower()
         super().__init__(f"listen tcp {address}: bind: {text}")
 
 
-def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.socket:
+def bind_tcp(
+    host: str, port: int, *, keepalive_seconds: int = 7200, beside_others: bool = False
+) -> socket.socket:
     """Return a listening socket whose options its connections inherit.
 
     ``0.0.0.0``, ``::`` and the empty string all mean every address of both
@@ -49,25 +53,32 @@ def bind_tcp(host: str, port: int, *, keepalive_seconds: int = 7200) -> socket.s
         host: address literal, name, or empty for all addresses.
         port: 0 lets the kernel choose.
         keepalive_seconds: idle time before TCP keep-alive probes; <= 0 is off.
+        beside_others: the port may be that of a Listener which is shared() now.
 
     Raises:
         ListenError: the address cannot be bound.
     """
+    settings = (keepalive_seconds, beside_others)
     try:
         if host not in EVERY_ADDRESS:
-            return _listening(*bind_address(host, port, socket.SOCK_STREAM), keepalive_seconds)
+            return _listening(*bind_address(host, port, socket.SOCK_STREAM), *settings)
         try:
-            return _listening(socket.AF_INET6, ("::", port), keepalive_seconds, both=True)
+            return _listening(socket.AF_INET6, ("::", port), *settings, both=True)
         except OSError as error:
             if error.errno not in NO_IPV6:
                 raise
-            return _listening(socket.AF_INET, ("", port), keepalive_seconds)
+            return _listening(socket.AF_INET, ("", port), *settings)
     except OSError as error:
         raise ListenError(join_host_port(host, port), error) from error
 
 
 def _listening(
-    family: socket.AddressFamily, address: SockAddr, keepalive_seconds: int, *, both: bool = False
+    family: socket.AddressFamily,
+    address: SockAddr,
+    keepalive_seconds: int,
+    beside_others: bool,
+    *,
+    both: bool = False,
 ) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -76,12 +87,24 @@ def _listening(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         set_keepalive(sock, keepalive_seconds)
+        if beside_others:
+            _share(sock, wanted=True)
         sock.bind(address)
         sock.listen(BACKLOG)
+        if beside_others:
+            _share(sock, wanted=False)
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def _share(sock: socket.socket, *, wanted: bool) -> None:
+    """Let sockets of this user on other addresses of the port be bound beside this one, or not.
+
+    Linux asks in bind() and listen(): it is enough that both have the option until then.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(wanted))
 
 
 def set_keepalive(sock: socket.socket, idle_seconds: int) -> None:
@@ -148,6 +171,19 @@ class Listener:
     def address(self) -> SockAddr:
         """The bound address, with the port that the kernel chose for 0."""
         return cast("SockAddr", self._sock.getsockname())
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """While this lasts bind_tcp may bind other addresses of the same port."""
+        _share(self._sock, wanted=True)
+        try:
+            yield
+        finally:
+            _share(self._sock, wanted=False)
+
+    def accept_waiting(self) -> None:
+        """Take who has connected already, up to a turn's worth: a close would refuse them."""
+        self._accept_ready()
 
     def close(self) -> None:
         """Stop listening; connections that wait in the backlog are refused. Idempotent."""

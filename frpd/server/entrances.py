@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from frpd.config.server import ServerConfig
 from frpd.net.listener import bind_tcp
@@ -26,6 +27,8 @@ class Speech(enum.Flag):
     HTTPS = enum.auto()
     """Visitors of https proxies."""
 
+
+NOTHING: Final = Speech(0)
 
 _WORDS = {
     Speech.FRP: "frps tcp",
@@ -43,9 +46,9 @@ class Entrance:
     speech: Speech
     keepalive_seconds: int = 0
 
-    def announce(self) -> list[str]:
-        """Return what is served here, in the words of frp's log."""
-        return [words for speech, words in _WORDS.items() if speech in self.speech]
+    def announce(self, but: Speech = NOTHING) -> list[str]:
+        """Return what is served here, in the words of frp's log; without what was said."""
+        return [words for speech, words in _WORDS.items() if speech in self.speech & ~but]
 
 
 def entrances(config: ServerConfig) -> list[Entrance]:
@@ -58,15 +61,21 @@ def entrances(config: ServerConfig) -> list[Entrance]:
     speeches: dict[tuple[str, int], Speech] = {}
     for host, port, speech in wanted:
         if port or speech is Speech.FRP:
-            speeches[host, port] = speeches.get((host, port), Speech(0)) | speech
+            speeches[host, port] = speeches.get((host, port), NOTHING) | speech
     return [
         Entrance(host, port, speech, config.tcp_keepalive if Speech.FRP in speech else 0)
         for (host, port), speech in speeches.items()
     ]
 
 
-def bind_entrances(wanted: Sequence[Entrance]) -> list[socket.socket]:
+def bind_entrances(
+    wanted: Sequence[Entrance], *, shared_ports: Collection[int] = ()
+) -> list[socket.socket]:
     """Bind them all, in their order; no loop is needed for it.
+
+    Args:
+        wanted: what to listen on.
+        shared_ports: where another listener of ours makes room, see Listener.shared.
 
     Raises:
         ListenError: a port cannot be had; nothing stays bound.
@@ -74,7 +83,12 @@ def bind_entrances(wanted: Sequence[Entrance]) -> list[socket.socket]:
     with contextlib.ExitStack() as bound:
         socks = [
             bound.enter_context(
-                bind_tcp(one.host, one.port, keepalive_seconds=one.keepalive_seconds)
+                bind_tcp(
+                    one.host,
+                    one.port,
+                    keepalive_seconds=one.keepalive_seconds,
+                    beside_others=one.port in shared_ports,
+                )
             )
             for one in wanted
         ]

@@ -327,3 +327,21 @@ def test_a_close_inside_on_stream_refuses_the_rest(loop: SelectorLoop, stack: Ex
     for client in clients[1:]:
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_a_port_is_shared_only_while_its_listener_makes_room(
+    no_fd_leaks: None, loop: SelectorLoop, stack: ExitStack
+) -> None:
+    port = Port(loop, stack)
+    for _ in range(2):
+        with pytest.raises(ListenError, match="address already in use"):
+            bind_tcp("0.0.0.0", port.port, beside_others=True)
+        with port.listener.shared():
+            bind_tcp("0.0.0.0", port.port, beside_others=True).close()
+
+
+def test_who_waits_can_be_taken_before_the_end(port: Port) -> None:
+    with port.connect():
+        port.listener.accept_waiting()
+        port.listener.close()
+    assert len(port.streams) == 1
