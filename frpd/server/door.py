@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from frpd.selector_loop import SelectorLoop, Timer
 
@@ -28,14 +29,27 @@ class Ticket:
         self.refuse = refuse
 
 
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """What pending connections are held to.
+
+    Attributes:
+        timeout_seconds: from accept to the end of login.
+        max_pending: in all.
+        max_pending_per_source: for each address.
+    """
+
+    timeout_seconds: float
+    max_pending: int
+    max_pending_per_source: int
+
+
 class Door:
     """Keeps pending connections few and short-lived. Loop thread only.
 
     Args:
         loop: for the deadline.
-        timeout_seconds: from accept to the end of login.
-        max_pending: in all.
-        max_pending_per_source: for each address.
+        limits: to begin with.
         expected: how many connections we have asked for ourselves, from one
             address or (None) from all; the caps are that much wider. A client
             without tcp_mux brings each work connection through this door.
@@ -45,17 +59,13 @@ class Door:
     def __init__(
         self,
         loop: SelectorLoop,
+        limits: DoorLimits,
         *,
-        timeout_seconds: float,
-        max_pending: int,
-        max_pending_per_source: int,
         expected: Callable[[str | None], int] = lambda _source: 0,
         awaited: str = "login",
     ) -> None:
         self._loop = loop
-        self._timeout = timeout_seconds
-        self._max = max_pending
-        self._max_per_source = max_pending_per_source
+        self._limits = limits
         self._expected = expected
         self._awaited = awaited
         self._pending: OrderedDict[Ticket, None] = OrderedDict()  # oldest first
@@ -69,17 +79,30 @@ class Door:
         """Connections that have not proved themselves yet."""
         return len(self._pending)
 
+    def use(self, limits: DoorLimits) -> None:
+        """Hold to these from now on. Who is pending has no more time than a newcomer.
+
+        Caps that are lower now push nobody out before the next one comes.
+        """
+        self._limits = limits
+        latest = self._loop.now() + limits.timeout_seconds
+        for ticket in self._pending:  # so they stay in the order of their deadlines
+            ticket.deadline = min(ticket.deadline, latest)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._rearm()
+
     def admit(self, source: str, refuse: Refuse) -> Ticket:
         """Register a new connection; ``refuse(reason)`` must close it.
 
         May refuse an older one to make room.
         """
         own = self._by_source.setdefault(source, OrderedDict())
-        if self._is_full(len(own), self._max_per_source, source):
+        if self._is_full(len(own), self._limits.max_pending_per_source, source):
             self._crowd_out(next(iter(own)), f"{len(own)} pending from {source}")
-        elif self._is_full(len(self._pending), self._max, None):
+        elif self._is_full(len(self._pending), self._limits.max_pending, None):
             self._crowd_out(next(iter(self._pending)), f"{len(self._pending)} pending in all")
-        ticket = Ticket(source, self._loop.now() + self._timeout, refuse)
+        ticket = Ticket(source, self._loop.now() + self._limits.timeout_seconds, refuse)
         self._pending[ticket] = None
         self._by_source.setdefault(source, OrderedDict())[ticket] = None
         if self._timer is None:
@@ -125,5 +148,5 @@ class Door:
                 break
             self.refused_late += 1
             self.leave(ticket)
-            ticket.refuse(f"no {self._awaited} within {self._timeout:g} s")
+            ticket.refuse(f"no {self._awaited} within {self._limits.timeout_seconds:g} s")
         self._rearm()

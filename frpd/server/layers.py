@@ -21,7 +21,7 @@ def client_layers(loop: SelectorLoop, config: ServerConfig) -> Mapping[str, Laye
     Raises:
         ConfigError: a certificate or a key that the configuration names cannot be used.
     """
-    files = config.tls_cert_file, config.tls_key_file, config.tls_trusted_ca_file
+    files = _files(config)
 
     def tls() -> Layer:
         # See above.
@@ -38,6 +38,15 @@ def client_layers(loop: SelectorLoop, config: ServerConfig) -> Mapping[str, Laye
 
     # Files are read at once: what is wrong with them has to be said at the start.
     return {"tls": tls() if any(files) else LateLayer(tls), "websocket": LateLayer(websocket)}
+
+
+def has_files(config: ServerConfig) -> bool:
+    """Whether TLS uses files of the operator, not only a certificate of our own."""
+    return any(_files(config))
+
+
+def _files(config: ServerConfig) -> tuple[str, str, str]:
+    return config.tls_cert_file, config.tls_key_file, config.tls_trusted_ca_file
 
 
 class LateLayer:

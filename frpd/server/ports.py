@@ -33,10 +33,13 @@ class PortManager:
     Args:
         allowed: ports that proxies may use (frp's ``allow_ports``), not empty.
         entropy: for the choice of free ports.
+
+    Attributes:
+        allowed: may be replaced; ports that are taken stay so.
     """
 
     def __init__(self, allowed: PortChoice, entropy: Entropy) -> None:
-        self._allowed = allowed
+        self.allowed = allowed
         self._entropy = entropy
         self._used: dict[int, str] = {}
         self._remembered: dict[str, tuple[int, float]] = {}
@@ -83,7 +86,7 @@ class PortManager:
                 del self._remembered[next(iter(self._remembered))]
 
     def _bind(self, name: str, port: int, bind: Callable[[int], Bound]) -> Bound:
-        if not 0 < port < 65536 or port not in self._allowed:
+        if not 0 < port < 65536 or port not in self.allowed:
             raise ProxyError("port not allowed")
         if port in self._used:
             raise ProxyError("port already used")
@@ -98,5 +101,5 @@ class PortManager:
             candidates.append(remembered[0])
         for _ in range(RANDOM_TRIES):
             number = int.from_bytes(self._entropy.token_bytes(8), "big")
-            candidates.append(self._allowed[number % len(self._allowed)])
+            candidates.append(self.allowed[number % len(self.allowed)])
         return candidates

@@ -7,20 +7,21 @@ port belongs to whom, which relays run. Everything is on one loop.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
 
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
-from frpd.errors import AuthError, ConnectionLost, LimitError, ProxyError
+from frpd.errors import AuthError, ConnectionLost, FrpError, LimitError, ProxyError
 from frpd.log import get_logger
 from frpd.metrics.counters import ProxyCounters
-from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
-from frpd.net.listener import Listener
+from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
+from frpd.net.stream import SocketStream
 from frpd.proto import native
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
@@ -37,16 +38,19 @@ from frpd.selector_loop import SelectorLoop
 from frpd.server.books import Books
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
-from frpd.server.door import Door
-from frpd.server.entrances import bind_entrances, entrances
+from frpd.server.door import Door, DoorLimits
+from frpd.server.entrances import Speech, bind_entrances, entrances
+from frpd.server.fittings import Fittings, load_fittings
 from frpd.server.groups.book import GroupBook
-from frpd.server.layers import client_layers
+from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.login_keys import LoginKeys
+from frpd.server.open_entrances import OpenEntrances
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.reception import Carried, Reception
+from frpd.server.reload import compare, strangers
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
 from frpd.transports.messages import MessageStream
@@ -91,29 +95,23 @@ class Service:
         self._config = config
         self._entropy = entropy
         self._keys = LoginKeys.begin(pool, config)
-        self._door = Door(
-            loop,
-            timeout_seconds=config.login_timeout_seconds,
-            max_pending=config.max_pending_connections,
-            max_pending_per_source=config.max_pending_per_source,
-            expected=self._expected_connections,
-        )
+        self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
         self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._udp_ports = PortManager(config.allow_ports.candidates(), entropy)
         self._groups = GroupBook()
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
-        self._listeners: list[Listener] = []
-        self._vhosts = VirtualHosts(loop, config, self)
-        http, https = self._vhosts.http, self._vhosts.https
+        fittings = load_fittings(loop, config)
+        self._vhosts = VirtualHosts(loop, config, self, fittings.page)
         self._reception = Reception(
             door=self._door,
             on_client=self._client_came,
-            on_http=None if http is None else http.on_visitor,
-            on_https=None if https is None else https.on_visitor,
-            layers=client_layers(loop, config),
+            on_http=self._vhosts.http.on_visitor,
+            on_https=self._vhosts.https.on_visitor,
+            layers=fittings.layers,
             tls_only=config.tls_only,
         )
+        self._entrances = OpenEntrances(loop, self._came)
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -134,7 +132,7 @@ class Service:
 
     @property
     def config(self) -> ServerConfig:
-        """What it runs on."""
+        """What it runs on. Frozen; a reload puts another one in its place."""
         return self._config
 
     def listen(self, bound: Sequence[socket.socket] | None = None) -> None:
@@ -144,13 +142,54 @@ class Service:
             ListenError: a port cannot be had; nothing stays bound.
         """
         socks = bind_ports(self._config) if bound is None else bound
-        for entrance, sock in zip(entrances(self._config), socks, strict=True):
-            welcome = partial(self._reception.welcome, speech=entrance.speech)
-            listener = Listener(self._loop, sock, welcome)
-            self._listeners.append(listener)
-            for what in entrance.announce():
-                where = join_host_port(entrance.host, listener.address[1])
-                _log.info("%s listen on %s", what, where)
+        self._entrances.change(entrances(self._config), socks)
+
+    def reload(self, new: ServerConfig, fittings: Fittings) -> tuple[str, ...]:
+        """Take over all of another configuration that can be live, or nothing.
+
+        Args:
+            new: checked.
+            fittings: of the same.
+
+        Returns:
+            What the operator should know about those that stay as they were, in sentences.
+
+        Raises:
+            ListenError: a port cannot be had; nothing was changed.
+            FrpError: we are stopping, or have too much to do; nothing was changed.
+        """
+        if self._stopping:
+            raise FrpError("frps is stopping")
+        config = compare(self._config, new).config
+        keys = self._keys.renewed(self._pool, config)
+        wanted = entrances(config)
+        try:
+            socks = self._entrances.bind_missing(wanted)
+        except ListenError as error:
+            if error.errno == errno.EADDRINUSE:
+                self._explain_taken_port(error.address, error.port)
+            raise
+        self._entrances.change(wanted, socks)
+        return self._use(config, keys, fittings)
+
+    def _use(self, config: ServerConfig, keys: LoginKeys, fittings: Fittings) -> tuple[str, ...]:
+        """Go on with another configuration; this cannot fail."""
+        old, self._config, self._keys = self._config, config, keys
+        self._desk.use(config, keys)
+        self._visitors.use(config)
+        self._door.use(_login_limits(config))
+        self._vhosts.use(config, fittings.page)
+        # A certificate of our own is made once.
+        layers = fittings.layers if has_files(old) or has_files(config) else self._reception.layers
+        self._reception = replace(self._reception, layers=layers, tls_only=config.tls_only)
+        if config.allow_ports == old.allow_ports:
+            return ()
+        names: list[str] = []
+        for ports in (self._tcp_ports, self._udp_ports):
+            ports.allowed = config.allow_ports.candidates()
+            names += strangers(config, ports.used)
+        staying = f"outside of allow_ports now, and left as they are: {', '.join(names)}"
+        return (staying,) if names else ()
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
@@ -159,8 +198,7 @@ class Service:
         """
         self._on_idle = on_idle
         self._stopping = True
-        for listener in self._listeners:
-            listener.close()
+        self._entrances.close()
         self._door.close()
         self._vhosts.go_away()
         for proxy in self.proxies.values():
@@ -174,8 +212,7 @@ class Service:
         self._on_idle = None
         self.books.close()
         self._keys.close()
-        for listener in self._listeners:
-            listener.close()
+        self._entrances.close()
         self._door.close()
         for relay in list(self.relays):
             relay.abort("the server stops")
@@ -336,6 +373,9 @@ class Service:
 
     # Inside.
 
+    def _came(self, stream: SocketStream, speech: Speech) -> None:
+        self._reception.welcome(stream, speech)
+
     def _client_came(self, carried: Carried) -> None:
         Connection(
             self._loop,
@@ -398,6 +438,14 @@ class Service:
 
         with contextlib.suppress(LimitError):  # it is only a hint
             self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
+
+
+def _login_limits(config: ServerConfig) -> DoorLimits:
+    return DoorLimits(
+        timeout_seconds=config.login_timeout_seconds,
+        max_pending=config.max_pending_connections,
+        max_pending_per_source=config.max_pending_per_source,
+    )
 
 
 def _taken(name: str, owner_type: str, wanted_type: str) -> str:

@@ -66,12 +66,16 @@ class VisitorDesk:
         self._loop = loop
         self._pool = pool
         self._entropy = entropy
-        self._mode = config.native
-        self._silence_seconds = config.login_timeout_seconds
         self._clients = clients
         self._proxies = proxies
         self._told = told
         self._refusals: WeakKeyDictionary[Connection, set[str]] = WeakKeyDictionary()
+        self.use(config)
+
+    def use(self, config: ServerConfig) -> None:
+        """Decide by these from now on."""
+        self._mode = config.native
+        self._silence_seconds = config.login_timeout_seconds
 
     def receive(self, connection: Connection, endpoint: Endpoint, request: NewVisitorConn) -> None:
         """See Identities.visitor_connection."""

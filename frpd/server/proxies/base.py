@@ -22,9 +22,11 @@ class Proxy(Protocol):
 
     name: str
     proxy_type: str
-    remote_addr: str
-    """What NewProxyResp tells the client, such as ``:6000``."""
     counters: ProxyCounters
+
+    @property
+    def remote_addr(self) -> str:
+        """What NewProxyResp tells the client, such as ``:6000``."""
 
     @property
     def ports_used(self) -> int:

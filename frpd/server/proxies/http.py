@@ -43,8 +43,7 @@ class HttpProxy:
     spares = None
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
-        host = None if context.vhosts is None else context.vhosts.http
-        if host is None or context.vhosts is None:
+        if context.vhosts is None or not context.vhosts.http.port:
             raise ProxyError("type [http] not support when vhost_http_port is not set")
         self.name = request.proxy_name
         self.counters = context.counters
@@ -57,12 +56,16 @@ class HttpProxy:
         self._password = request.http_pwd.encode()
         self._rules: dict[str, RequestRules] = {}
         self._make_rules("")  # what is wrong with them is the client's to hear
-        self._host = host
+        self._host = host = context.vhosts.http
         self._routes = routes_of(request, context.vhosts.subdomain_host)
         self._enter(host, self._routes)
-        domains = dict.fromkeys(route.domain for route in self._routes)
-        self.remote_addr = remote_addr(domains, locations_of(request), host.port)
         self._closed = False
+
+    @property
+    def remote_addr(self) -> str:
+        """See Proxy.remote_addr; a reload may move the port."""
+        domains = dict.fromkeys(route.domain for route in self._routes)
+        return remote_addr(domains, locations_of(self._request), self._host.port)
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """See Site.admits; takes the same time whatever is wrong with them."""

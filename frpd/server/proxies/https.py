@@ -31,18 +31,21 @@ class HttpsProxy:
     ports_used = 0
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
-        host = None if context.vhosts is None else context.vhosts.https
-        if host is None or context.vhosts is None:
+        if context.vhosts is None or not context.vhosts.https.port:
             raise ProxyError("type [https] not support when vhost_https_port is not set")
         self.name = request.proxy_name
         self.counters = context.counters
         self._context = context
         self._request = request
-        self._host = host
+        self._host = host = context.vhosts.https
         self._domains = domains_of(request, context.vhosts.subdomain_host)
         self._enter(host, self._domains)
-        self.remote_addr = remote_addr(self._domains, [""], host.port)
         self._closed = False
+
+    @property
+    def remote_addr(self) -> str:
+        """See Proxy.remote_addr; a reload may move the port."""
+        return remote_addr(self._domains, [""], self._host.port)
 
     def on_user(self, stream: SocketStream) -> None:
         """A visitor has named one of our domains; it is still to be heard from the start."""

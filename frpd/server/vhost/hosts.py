@@ -10,32 +10,37 @@ from frpd.server.vhost.https_host import HttpsHost
 
 
 class VirtualHosts:
-    """Both kinds, as far as the configuration has ports for them. Loop thread only.
+    """Both kinds; without a port a host takes no proxies, and nobody comes. Loop thread only.
 
     Args:
         loop: the loop.
         config: of the server.
         running: counts the http exchanges under way.
+        page: to show for 404 in place of the built-in one.
 
-    Raises:
-        ConfigError: custom_404_page cannot be used.
+    Attributes:
+        subdomain_host: of proxies that come from now on.
     """
 
-    def __init__(self, loop: SelectorLoop, config: ServerConfig, running: Relays) -> None:
+    def __init__(
+        self, loop: SelectorLoop, config: ServerConfig, running: Relays, page: bytes | None = None
+    ) -> None:
         self.subdomain_host = config.subdomain_host
-        self.http = HttpHost(loop, config, running) if config.vhost_http_port else None
-        self.https = HttpsHost(loop, config) if config.vhost_https_port else None
+        self.http = HttpHost(loop, config, running, page)
+        self.https = HttpsHost(loop, config)
+
+    def use(self, config: ServerConfig, page: bytes | None) -> None:
+        """Go on with another configuration. Proxies stay, and can be reached at its ports."""
+        self.subdomain_host = config.subdomain_host
+        self.http.use(config, page)
+        self.https.use(config)
 
     def go_away(self) -> None:
         """Take no visitors and no requests any more; what is under way goes on."""
-        if self.http is not None:
-            self.http.go_away()
-        if self.https is not None:
-            self.https.close()
+        self.http.go_away()
+        self.https.close()
 
     def close(self) -> None:
         """Drop all visitors that are not with a relay. Idempotent."""
-        if self.http is not None:
-            self.http.close()
-        if self.https is not None:
-            self.https.close()
+        self.http.close()
+        self.https.close()

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
-from frpd.http.pages import load_page
 from frpd.http.site import Site, Spares
 from frpd.net.stream import SocketStream
 from frpd.proto.http.head import RequestHead
@@ -18,7 +17,7 @@ from frpd.server.door import Door
 from frpd.server.vhost.http_visitor import HttpVisitor
 from frpd.server.vhost.names import Route
 from frpd.server.vhost.router import Router
-from frpd.server.vhost.settings import http_limits
+from frpd.server.vhost.settings import head_limits, http_limits
 
 
 class Sites(Protocol):
@@ -42,28 +41,33 @@ class HttpHost:
         loop: the loop.
         config: of the server.
         running: counts the exchanges under way.
+        page: to show for 404 in place of the built-in one.
 
-    Raises:
-        ConfigError: custom_404_page cannot be used.
+    Attributes:
+        port: that visitors come to; 0 while there is none.
+        limits: of visitors that come from now on.
     """
 
-    def __init__(self, loop: SelectorLoop, config: ServerConfig, running: Relays) -> None:
+    def __init__(
+        self, loop: SelectorLoop, config: ServerConfig, running: Relays, page: bytes | None = None
+    ) -> None:
         self.loop = loop
         self.running = running
         self.limits = http_limits(config)
         self.port = config.vhost_http_port
-        self.page = load_page(config.custom_404_page) if config.custom_404_page else None
+        self.page = page
         self.is_leaving = False
         # A head on its way is what a login is at the other door.
-        self.door = Door(
-            loop,
-            timeout_seconds=self.limits.head_seconds,
-            max_pending=config.max_pending_connections,
-            max_pending_per_source=config.max_pending_per_source,
-            awaited="head of a request",
-        )
+        self.door = Door(loop, head_limits(config), awaited="head of a request")
         self._router: Router[Sites] = Router()
         self._visitors: dict[HttpVisitor, None] = {}
+
+    def use(self, config: ServerConfig, page: bytes | None) -> None:
+        """Go on with another configuration; who is here stays, within the limits of then."""
+        self.limits = http_limits(config)
+        self.port = config.vhost_http_port
+        self.page = page
+        self.door.use(head_limits(config))
 
     @property
     def visitors(self) -> int:

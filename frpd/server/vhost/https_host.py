@@ -20,6 +20,7 @@ from frpd.proto.tls_hello import MAX_HELLO_BYTES, UNRECOGNIZED_NAME, HelloReader
 from frpd.selector_loop import SelectorLoop
 from frpd.server.door import Door, Ticket
 from frpd.server.vhost.router import Router
+from frpd.server.vhost.settings import hello_limits
 
 READ_BYTES: Final = 16 * 1024
 
@@ -39,18 +40,20 @@ class HttpsHost:
     Args:
         loop: the loop.
         config: of the server.
+
+    Attributes:
+        port: that visitors come to; 0 while there is none.
     """
 
     def __init__(self, loop: SelectorLoop, config: ServerConfig) -> None:
         self.port = config.vhost_https_port
-        self.door = Door(
-            loop,
-            timeout_seconds=config.vhost_https_hello_timeout,
-            max_pending=config.max_pending_connections,
-            max_pending_per_source=config.max_pending_per_source,
-            awaited="server name",
-        )
+        self.door = Door(loop, hello_limits(config), awaited="server name")
         self._router: Router[TlsSite] = Router()
+
+    def use(self, config: ServerConfig) -> None:
+        """Go on with another configuration; who is here stays."""
+        self.port = config.vhost_https_port
+        self.door.use(hello_limits(config))
 
     def on_visitor(self, stream: SocketStream) -> None:
         """Take a visitor's connection."""

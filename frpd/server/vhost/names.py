@@ -81,8 +81,10 @@ def remote_addr(domains: Iterable[str], locations: Sequence[str], port: int) -> 
     Args:
         domains: canonical.
         locations: at least one.
-        port: visitors come to; 80 and 443 are left out.
+        port: visitors come to; 80 and 443 are left out. With 0 there is no address.
     """
+    if not port:
+        return ""
     told = (domain if port in (80, 443) else _with_port(domain, port) for domain in domains)
     return ",".join(address for address in told for _ in locations)
 

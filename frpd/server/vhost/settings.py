@@ -5,6 +5,7 @@ from __future__ import annotations
 from frpd.config.server import ServerConfig
 from frpd.http.limits import HttpLimits
 from frpd.proto.http.head import Limits
+from frpd.server.door import DoorLimits
 
 
 def http_limits(config: ServerConfig) -> HttpLimits:
@@ -18,4 +19,22 @@ def http_limits(config: ServerConfig) -> HttpLimits:
         body_seconds=config.vhost_http_body_timeout,
         idle_seconds=config.vhost_http_idle_timeout,
         answer_seconds=float(config.vhost_http_timeout),
+    )
+
+
+def head_limits(config: ServerConfig) -> DoorLimits:
+    """Return what visitors are held to whose heads are on their way."""
+    return _door_limits(config, config.vhost_http_head_timeout)
+
+
+def hello_limits(config: ServerConfig) -> DoorLimits:
+    """Return what visitors are held to that have not said by TLS whom they want."""
+    return _door_limits(config, config.vhost_https_hello_timeout)
+
+
+def _door_limits(config: ServerConfig, timeout_seconds: float) -> DoorLimits:
+    return DoorLimits(
+        timeout_seconds=timeout_seconds,
+        max_pending=config.max_pending_connections,
+        max_pending_per_source=config.max_pending_per_source,
     )

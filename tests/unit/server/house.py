@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from frpd.config.ports import PortSet
@@ -9,6 +10,7 @@ from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.proto.message.types import StartWorkConn
+from frpd.server.fittings import load_fittings
 from frpd.server.service import Service
 from tests.helpers.peers import TOKEN, ScriptedClient, Talker, Wire
 from tests.helpers.world import Census, FixedEntropy, World, free_port
@@ -31,9 +33,16 @@ class House:
         self.service = Service(world.loop, world.pool, config, entropy or FixedEntropy())
         self.service.listen()
         world.owners.callback(self.service.close)
-        self.port = self.service._listeners[0].address[1]
+        self.port = self.service._entrances.addresses[0][1]
         world.settle()
         self.empty: Census = world.census()
+
+    def reload(self, **keys: Any) -> tuple[str, ...]:
+        """Have it run on other keys, as a file with them would."""
+        if isinstance(keys.get("allow_ports"), str):
+            keys["allow_ports"] = PortSet.parse(keys["allow_ports"])
+        config = replace(self.service.config, **keys)
+        return self.service.reload(config, load_fittings(self.world.loop, config))
 
     def connect(self, receive_buffer: int = 0) -> Wire:
         """Return a connection that was accepted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from frpd.server.door import Door, Ticket
+from frpd.server.door import Door, DoorLimits, Ticket
 from tests.helpers.world import World
 
 
@@ -17,9 +17,7 @@ class Hall:
         self.refused: list[tuple[str, str]] = []
         self.door = Door(
             world.loop,
-            timeout_seconds=10,
-            max_pending=most,
-            max_pending_per_source=most_per_source,
+            DoorLimits(10, most, most_per_source),
             expected=lambda source: self.expected.get(source, 0),
         )
 
@@ -126,3 +124,26 @@ def test_what_we_asked_for_widens_the_caps(world: World) -> None:
     hall.come("stranger", source="2.2.2.2")
     hall.come("another", source="2.2.2.2")
     assert hall.names == ["c0", "c1"]
+
+
+def test_other_limits_hold_for_who_comes_and_nobody_waits_longer_for_them(hall: Hall) -> None:
+    hall.come("a")
+    hall.door.use(DoorLimits(3, 2, 100))
+    hall.come("b")
+    hall.world.advance(2)
+    hall.door.use(DoorLimits(60, 2, 100))
+    hall.come("c")  # one too many, now
+    assert hall.names == ["a"]
+    hall.world.advance(2)
+    assert hall.names == ["a", "b"]
+    hall.world.advance(57)
+    assert hall.names == ["a", "b"]
+    hall.world.advance(2)
+    assert hall.refused[-1] == ("c", "no login within 60 s")
+
+
+def test_less_time_is_less_for_who_waits_too(hall: Hall) -> None:
+    hall.come("a")
+    hall.door.use(DoorLimits(1, 9, 9))
+    hall.world.advance(1.1)
+    assert hall.refused == [("a", "no login within 1 s")]

@@ -9,7 +9,7 @@ import pytest
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 from frpd.net.endpoint import Endpoint
-from frpd.server.layers import LateLayer, client_layers
+from frpd.server.layers import LateLayer, client_layers, has_files
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
 from frpd.transports.layers import Layer
 from tests.helpers.endpoint import ScriptedEndpoint
@@ -55,3 +55,8 @@ def test_a_file_that_cannot_be_used_is_told_at_the_start(world: World, key: str)
     config = replace(ServerConfig(), tls_key_file="/no", **{key: "/nowhere/x.pem"})  # type: ignore[arg-type] # paths
     with pytest.raises(ConfigError, match=key):
         client_layers(world.loop, config)
+
+
+def test_any_file_of_tls_is_one() -> None:
+    assert not has_files(ServerConfig())
+    assert has_files(ServerConfig(tls_trusted_ca_file="/ca.pem"))

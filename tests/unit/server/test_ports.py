@@ -120,3 +120,14 @@ def test_memory_of_old_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
         book.acquire(f"p{index}", 6000 + index, 0.0, Binder())
         book.release(6000 + index, float(index))
     assert list(book._remembered) == ["p7", "p8", "p9"]
+
+
+def test_other_ports_may_be_allowed_and_those_that_are_taken_stay() -> None:
+    book = manager("6000-6001")
+    book.acquire("p", 6000, 0.0, Binder())
+    book.allowed = PortSet.parse("7000")
+    with pytest.raises(ProxyError, match="port not allowed"):
+        book.acquire("q", 6001, 0.0, Binder())
+    assert book.acquire("q", 0, 0.0, Binder())[0] == 7000
+    book.release(6000, 1.0)
+    assert book.used == {7000: "q"}

@@ -13,7 +13,7 @@ from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.listener import Listener, bind_tcp
 from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
-from frpd.server.door import Door
+from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech
 from frpd.server.reception import Carried, Reception
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
@@ -58,7 +58,7 @@ class Desk:
 
     def __init__(self, world: World, speech: Speech, *, tls_only: bool = False) -> None:
         self.world = world
-        self.door = Door(world.loop, timeout_seconds=10, max_pending=9, max_pending_per_source=9)
+        self.door = Door(world.loop, DoorLimits(10, 9, 9))
         self.clients: list[Carried] = []
         self.http: list[SocketStream] = []
         self.https: list[SocketStream] = []

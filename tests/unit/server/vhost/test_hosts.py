@@ -8,7 +8,6 @@ from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 from frpd.proto.message.types import StartWorkConn
 from frpd.server.service import Service
-from frpd.server.vhost.hosts import VirtualHosts
 from tests.helpers.peers import Wire
 from tests.helpers.world import FixedEntropy, World
 from tests.unit.server.conftest import world
@@ -21,12 +20,11 @@ __all__ = ["world"]
 NAME = "a.example.com"
 
 
-def test_without_ports_there_are_none(world: World) -> None:
-    service = House(world).service
-    hosts = VirtualHosts(world.loop, ServerConfig(), service)
-    assert (hosts.http, hosts.https) == (None, None)
-    hosts.go_away()
-    hosts.close()
+def test_without_ports_no_proxies_are_taken(world: World) -> None:
+    client = House(world).client()
+    for kind in ("http", "https"):
+        error = client.new_proxy("web", 0, kind, custom_domains=[NAME]).error
+        assert error == f"type [{kind}] not support when vhost_{kind}_port is not set"
 
 
 def test_a_page_that_cannot_be_read_is_found_at_the_start(world: World) -> None:
@@ -63,7 +61,7 @@ class Shared:
 @pytest.mark.parametrize("mux", [True, False], ids=["mux", "nomux"])
 def test_all_may_come_to_one_port(world: World, mux: bool, step: int) -> None:
     shared = Shared(world)
-    assert len(shared.house.service._listeners) == 1
+    assert len(shared.house.service._entrances.addresses) == 1
     client = shared.house.client(mux=mux)
     domains = {"custom_domains": [NAME]}
     assert client.new_proxy("h", 0, "http", **domains).error == ""

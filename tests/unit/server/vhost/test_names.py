@@ -191,6 +191,7 @@ def test_no_location_means_every_path(locations: tuple[str, ...]) -> None:
         (["*.a.test", "*"], [""], 81, "*.a.test:81,*:81"),
         (["::1"], [""], 81, "[::1]:81"),
         (["::1"], [""], 80, "::1"),
+        (["a.test"], [""], 0, ""),
     ],
 )
 def test_what_the_client_is_told(

@@ -1,0 +1,38 @@
+"""Fittings: what a server makes of the files that its configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frpd.config.server import ServerConfig
+from frpd.http.pages import load_page
+from frpd.selector_loop import SelectorLoop
+from frpd.server.layers import client_layers
+from frpd.transports.layers import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Fittings:
+    """Read once, before anything else is done with a configuration.
+
+    Attributes:
+        page: of custom_404_page.
+        layers: what clients may wrap their connections in.
+    """
+
+    page: bytes | None
+    layers: Mapping[str, Layer]
+
+
+def load_fittings(loop: SelectorLoop, config: ServerConfig) -> Fittings:
+    """Read the files. Any thread; the loop's thread has the result to itself.
+
+    Raises:
+        ConfigError: a certificate, a key or a page cannot be used.
+    """
+    wants_page = config.custom_404_page and config.vhost_http_port
+    return Fittings(
+        page=load_page(config.custom_404_page) if wants_page else None,
+        layers=client_layers(loop, config),
+    )
