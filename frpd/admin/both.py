@@ -11,6 +11,7 @@ from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.reload import Reload, ReloadReport
 from frpd.admin.web_app import AdminApp, ApiError, Reply, body_string, flag
 from frpd.clock import unix_now
+from frpd.net.stream import SocketEnds
 from frpd.proto import native
 from frpd.selector_loop import SelectorLoop
 
@@ -65,12 +66,13 @@ def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]
     return handle
 
 
-def about(program: str, started_at: float) -> Object:
-    """Return what says which program this is, and since when it runs."""
+def about(program: str, started_at: float, config_file: str) -> Object:
+    """Return what says which program this is, of which file, and since when it runs."""
     return {
         "program": program,
         "version": __version__,
         "pid": os.getpid(),
+        "config_file": config_file,
         "started_at": started_at,
         "uptime_seconds": max(0.0, unix_now() - started_at),
         "log_level": log.level(),
@@ -86,6 +88,11 @@ def loop_figures(loop: SelectorLoop) -> Object:
         "watches": loop.watch_count,
         "timers": loop.timer_count,
     }
+
+
+def socket_object(ends: SocketEnds | None) -> Object | None:
+    """Return both addresses of a socket; None if there is none."""
+    return None if ends is None else {"local": ends.local, "remote": ends.remote}
 
 
 def speaks(features: tuple[str, ...], version: str) -> str:

@@ -226,7 +226,8 @@ def server_room(
         from frpd.admin.frps.desk import ServerDesk  # noqa: PLC0415
         from frpd.admin.frps_api import frps_app  # noqa: PLC0415
 
-        desk = ServerDesk(service, loop, calls, reload if file is not None else None)
+        path = "" if file is None else file.path
+        desk = ServerDesk(service, loop, calls, reload if file is not None else None, path)
         return frps_app(desk, choose)
 
     config = service.config

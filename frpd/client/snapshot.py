@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from frpd.client.proxy_table import ProxyEntry
     from frpd.client.service import Service
     from frpd.client.visitors.table import VisitorEntry
+    from frpd.net.stream import SocketEnds
     from frpd.relay.relay import Progress
     from frpd.selector_loop import SelectorLoop
 
@@ -114,7 +115,12 @@ class ClientSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One user of a proxy or visitor whose bytes are passed on."""
+    """One user of a proxy or visitor whose bytes are passed on.
+
+    Attributes:
+        source: who it is, as far as the server said.
+        socket: to the service of a proxy, from the user of a visitor; None if it is not of TCP.
+    """
 
     proxy: str
     source: str
@@ -122,6 +128,7 @@ class Connection:
     age_seconds: float
     bytes_in: int
     bytes_out: int
+    socket: SocketEnds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +162,22 @@ def take_connections(
     for relay in list(service.relays):
         one = relay.progress()
         if proxy in ("", one.owner):
-            wanted.append(one)
+            wanted.append((one, relay))
         yield
     listed = []
     now, loop_now = unix_time(), loop.now()
-    for one in heapq.nsmallest(limit, wanted, key=lambda one: one.begun):
-        listed.append(_connection(one, now, loop_now))
+    for one, relay in heapq.nsmallest(limit, wanted, key=lambda found: found[0].begun):
+        listed.append(_connection(one, relay.socket(), now, loop_now))
         yield
     return Connections(len(wanted), tuple(listed))
 
 
-def _connection(one: Progress, now: float, loop_now: float) -> Connection:
+def _connection(
+    one: Progress, socket: SocketEnds | None, now: float, loop_now: float
+) -> Connection:
     age = loop_now - one.begun
     since = round(now - age, 1)
-    return Connection(one.owner, one.source, since, age, one.bytes_in, one.bytes_out)
+    return Connection(one.owner, one.source, since, age, one.bytes_in, one.bytes_out, socket)
 
 
 def _live_bytes(service: Service) -> Steps[Mapping[str, Live]]:

@@ -21,6 +21,7 @@ from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
 from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine
 from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.stream import SocketEnds, socket_of
 from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import Form, RequestHead, ResponseHead
 from frpd.proto.http.rewrite import render_request
@@ -160,6 +161,10 @@ class Exchange:
         if relay is not None:
             bytes_in, bytes_out = bytes_in + relay.a_to_b, bytes_out + relay.b_to_a
         return Progress(self.site.name, source, self._begun, bytes_in, bytes_out)
+
+    def socket(self) -> SocketEnds | None:
+        """See Running.socket."""
+        return socket_of(self._visitor.stream)
 
     def deadline_passed(self) -> None:
         """What was to happen has not."""

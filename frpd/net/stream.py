@@ -10,19 +10,26 @@ import contextlib
 import errno
 import socket
 import struct
-from typing import cast
+from typing import NamedTuple, cast
 
 from frpd.errors import ConnectionLost
 from frpd.log import get_logger
 from frpd.net import splice
 from frpd.net.address import SockAddr, format_address
-from frpd.net.endpoint import Buffer, Callback, Outcome
+from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
 from frpd.net.pipes import Pipe, PipePool
 from frpd.selector_loop import SCRATCH_BYTES, SelectorLoop
 
 _log = get_logger("frpd.net.stream")
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
+
+
+class SocketEnds(NamedTuple):
+    """A socket of TCP as the kernel knows it: both addresses, as ``host:port``."""
+
+    local: str
+    remote: str
 
 
 class SocketStream:
@@ -80,6 +87,13 @@ class SocketStream:
             return cast("SockAddr", self._sock.getsockname())
         except OSError as error:
             raise ConnectionLost(str(error)) from error
+
+    def ends(self) -> SocketEnds | None:
+        """Return both addresses (a system call); None if it is closed, or no socket of TCP."""
+        try:
+            return SocketEnds(format_address(self.local_address()), format_address(self.peer))
+        except ConnectionLost:
+            return None
 
     def describe(self) -> str:
         """Return the peer's address."""
@@ -272,6 +286,11 @@ class SocketStream:
         self.abort()
         if self.on_failure is not None:
             self.on_failure()
+
+
+def socket_of(endpoint: Endpoint) -> SocketEnds | None:
+    """Return the addresses of an endpoint that is a socket of TCP itself; None of any other."""
+    return endpoint.ends() if isinstance(endpoint, SocketStream) else None
 
 
 def _reason(error: OSError) -> str:

@@ -28,6 +28,9 @@ class UnixStream(SocketStream):
         """Return the socket's path."""
         return self.peer[0]
 
+    def ends(self) -> None:
+        """See SocketStream.ends: it is not of TCP."""
+
 
 class UnixAttempt:
     """One call of Connector.connect_unix under way."""

@@ -28,6 +28,7 @@ from typing import Protocol
 
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
+from frpd.net.stream import SocketEnds
 from frpd.relay.halves import CopyHalf
 from frpd.relay.splice_half import SpliceHalf
 from frpd.selector_loop import SelectorLoop, Timer
@@ -255,6 +256,12 @@ class Running(Protocol):
 
     def progress(self) -> Progress:
         """Return a copy of what is known of it now."""
+
+    def socket(self) -> SocketEnds | None:
+        """Return the socket of the end that is not a peer of ours: visitor, user or service.
+
+        None if there is no such socket of TCP, or none any more. Costs a system call.
+        """
 
 
 class Relays(Protocol):

@@ -15,6 +15,7 @@ from frpd.errors import FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketEnds
 from frpd.proto.message.types import Login, Message, NewVisitorConn, NewWorkConn
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
@@ -101,6 +102,10 @@ class Connection:
         """Return our address on this connection."""
         address = self._stream.local_address()
         return host_of(address), address[1]
+
+    def ends(self) -> SocketEnds | None:
+        """Return both addresses of it; None if it is over."""
+        return self._stream.ends()
 
     def peer_host_port(self) -> tuple[str, int]:
         """Return the client's address on this connection."""

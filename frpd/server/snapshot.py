@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from frpd.metrics.client_book import ClientRecord
     from frpd.metrics.statistics import ProxyFigures
+    from frpd.net.stream import SocketEnds
     from frpd.proto.message.types import NewProxy
     from frpd.relay.relay import Progress
     from frpd.selector_loop import SelectorLoop
@@ -71,6 +72,7 @@ class SessionSnapshot:
         layers: what its connection is wrapped in, from the outside in.
         features: see frpd.proto.native.
         proxies: their names.
+        socket: of the connection that it logged in on; None if it is just being lost.
     """
 
     os: str
@@ -83,6 +85,7 @@ class SessionSnapshot:
     is_sealed: bool
     proxies: tuple[str, ...]
     connections_open: int
+    socket: SocketEnds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ class ServerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One visitor whose bytes are passed on."""
+    """One visitor whose bytes are passed on; ``socket`` is None if it came by another client."""
 
     proxy: str
     proxy_type: str
@@ -135,6 +138,7 @@ class Connection:
     age_seconds: float
     bytes_in: int
     bytes_out: int
+    socket: SocketEnds | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +181,19 @@ def take_connections(
     for relay in list(service.relays):
         one = relay.progress()
         if proxy in ("", one.owner) and run_id in ("", service.books.owner(one.owner)):
-            wanted.append(one)
+            wanted.append((one, relay))
         yield
     listed = []
     now, loop_now = unix_time(), loop.now()
-    for one in heapq.nsmallest(limit, wanted, key=lambda one: one.begun):
-        listed.append(_connection(service, one, now, loop_now))
+    for one, relay in heapq.nsmallest(limit, wanted, key=lambda found: found[0].begun):
+        listed.append(_connection(service, one, relay.socket(), now, loop_now))
         yield
     return Connections(len(wanted), tuple(listed))
 
 
-def _connection(service: Service, one: Progress, now: float, loop_now: float) -> Connection:
+def _connection(
+    service: Service, one: Progress, socket: SocketEnds | None, now: float, loop_now: float
+) -> Connection:
     proxy = service.proxies.get(one.owner)
     age = loop_now - one.begun
     return Connection(
@@ -199,6 +205,7 @@ def _connection(service: Service, one: Progress, now: float, loop_now: float) ->
         age_seconds=age,
         bytes_in=one.bytes_in,
         bytes_out=one.bytes_out,
+        socket=socket,
     )
 
 
@@ -250,4 +257,5 @@ def _session(service: Service, run_id: str, clock_offset: float) -> SessionSnaps
         is_sealed=control.is_sealed,
         proxies=tuple(sorted(control.proxies)),
         connections_open=sum(proxy.counters.connections_open for proxy in control.proxies.values()),
+        socket=connection.ends(),
     )

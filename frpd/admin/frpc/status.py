@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
-from frpd.admin.both import DEFAULT_CONNS, MAX_CONNS, about, loop_figures, speaks
+from frpd.admin.both import (
+    DEFAULT_CONNS,
+    MAX_CONNS,
+    about,
+    loop_figures,
+    socket_object,
+    speaks,
+    weaknesses,
+)
 from frpd.admin.frpc.desk import ClientDesk
 from frpd.admin.frpc.reasons import reason
 from frpd.admin.web_app import AdminApp, number, query
@@ -38,7 +46,8 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
     def own_status() -> Object:
         snapshot = desk.snapshot()
         loop = desk.calls.ask(lambda: loop_figures(desk.loop))
-        return {**_own_status(snapshot, desk.service.config.server_addr), "loop": loop}
+        host, file = desk.service.config.server_addr, desk.config_file
+        return {**_own_status(snapshot, host, file), "loop": loop}
 
     def conns() -> Object:
         limit, proxy = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS), query("proxy")
@@ -49,6 +58,7 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         for one in found.listed:
             row = asdict(one)
             row["visitor"] = row.pop("source")
+            row["socket"] = socket_object(one.socket)
             rows.append(row)
         return {"total": found.total, "conns": rows}
 
@@ -91,14 +101,15 @@ def _remote_addr(proxy: ProxySnapshot, host: str) -> str:
     return proxy.remote_addr
 
 
-def _own_status(snapshot: ClientSnapshot, host: str) -> Object:
+def _own_status(snapshot: ClientSnapshot, host: str, file: str) -> Object:
     session = snapshot.session
     server = asdict(session)
     server["state"] = _state(session)
     server["version"] = server.pop("server_version")
     server["speaks"] = speaks(session.features, session.server_version) if session.logins else ""
+    server["weak"] = weaknesses(session.features, tls=session.tls) if session.logins else []
     return {
-        **about("frpc", snapshot.started_at),
+        **about("frpc", snapshot.started_at, file),
         "server": server,
         "proxies": [proxy_row(proxy, session, host) for proxy in snapshot.proxies],
         "visitors": [

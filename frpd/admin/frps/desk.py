@@ -18,12 +18,14 @@ class ServerDesk:
     Attributes:
         service: touched by what ``calls`` runs on the loop, and by nothing else.
         reload: None where the program runs without a file.
+        config_file: absolute path; "" where there is none.
     """
 
     service: Service
     loop: SelectorLoop
     calls: LoopCalls
     reload: Reload | None = None
+    config_file: str = ""
 
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is known now.

@@ -18,7 +18,7 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
         snapshot = desk.snapshot()
         loop = desk.calls.ask(lambda: loop_figures(desk.loop))
         return {
-            **about("frps", snapshot.started_at),
+            **about("frps", snapshot.started_at, desk.config_file),
             "clients": snapshot.clients_online,
             "proxies": snapshot.count_by_type(),
             "connections": snapshot.connections_open,

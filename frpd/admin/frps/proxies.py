@@ -25,6 +25,9 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
         rows = [proxy_row(proxy) for proxy in proxies if proxy.figures.proxy_type == kind]
         return {"code": 0, "msg": "", "proxies": rows}
 
+    def every() -> Object:
+        return {"proxies": [proxy_row(proxy) for proxy in desk.snapshot().proxies]}
+
     def one(name: str, kind: str = "") -> Object:
         proxy = find(name, kind)
         if proxy is None:
@@ -50,5 +53,6 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
     app.get("/api/proxy/<kind>", of_type)
     app.get("/api/proxy/<kind>/<name:path>", one)
     app.get("/api/proxies/<name:path>", one)
+    app.get("/api/frpd/proxies", every)
     app.get("/api/traffic/<name:path>", traffic)
     app.change("DELETE", "/api/proxies", drop_offline)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Final
 
 from frpd import __version__
-from frpd.admin.both import speaks, weaknesses
+from frpd.admin.both import socket_object, speaks, weaknesses
 from frpd.config.server import ServerConfig
 from frpd.proto.message.types import EMULATED_VERSION
 from frpd.server.snapshot import (
@@ -227,6 +227,7 @@ def client_row(client: ClientSnapshot, snapshot: ServerSnapshot) -> Object:
         row["disconnectedAt"] = int(record.disconnected_at)
         return row
     ours = asdict(session)
+    ours["socket"] = socket_object(session.socket)
     ours["cur_conns"] = ours.pop("connections_open")
     ours["age_seconds"] = max(0.0, snapshot.taken_at - session.since)
     ours["speaks"] = speaks(session.features, record.version)
@@ -245,6 +246,7 @@ def connection_row(one: Connection) -> Object:
         "age_seconds": one.age_seconds,
         "bytes_in": one.bytes_in,
         "bytes_out": one.bytes_out,
+        "socket": socket_object(one.socket),
     }
 
 

@@ -7,6 +7,7 @@ from frpd.config.proxies import ProxyConfig
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketEnds, socket_of
 from frpd.net.transform import TransformEndpoint
 from frpd.proto import native
 from frpd.proto.ciphers import IV_BYTES
@@ -87,7 +88,7 @@ def join(
 class LastLeg:
     """A service and a visitor that were joined; see join. Loop thread only."""
 
-    __slots__ = ("_begun", "_context", "_counters", "_relay", "_source")
+    __slots__ = ("_begun", "_context", "_counters", "_local", "_relay", "_source")
 
     def __init__(
         self,
@@ -103,6 +104,7 @@ class LastLeg:
         self._context = context
         self._counters = counters
         self._source = source
+        self._local = local
         self._begun = begun
         self._relay = Relay(
             context.loop,
@@ -123,6 +125,10 @@ class LastLeg:
         """See Running.progress."""
         relay, name = self._relay, self._context.name
         return Progress(name, self._source, self._begun, relay.b_to_a, relay.a_to_b)
+
+    def socket(self) -> SocketEnds | None:
+        """See Running.socket."""
+        return socket_of(self._local)
 
     def _done(self, result: RelayResult) -> None:
         self._context.relays.relay_ended(self)

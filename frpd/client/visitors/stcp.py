@@ -17,6 +17,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import Listener, ListenError, bind_tcp
 from frpd.net.port_holder import port_holder
+from frpd.net.stream import SocketEnds, socket_of
 from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.selector_loop import Timer
 
@@ -159,6 +160,10 @@ class UserVisit:
         relay = self._relay
         moved = (0, 0) if relay is None else (relay.a_to_b, relay.b_to_a)
         return Progress(self._visitor.config.name, self._user.describe(), self._begun, *moved)
+
+    def socket(self) -> SocketEnds | None:
+        """See Running.socket."""
+        return socket_of(self._user)
 
     def _refused(self, error: FrpError) -> None:
         self._visitor.context.log.warning("start new visitor connection error: %s", error)

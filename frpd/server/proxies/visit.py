@@ -12,6 +12,7 @@ import logging
 from frpd.errors import FrpError
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketEnds, socket_of
 from frpd.proto import native
 from frpd.proto.message.types import StartWorkConn
 from frpd.relay.relay import Progress, Relay, RelayResult
@@ -72,6 +73,10 @@ class Visit:
         relay = self._relay
         moved = (0, 0) if relay is None else (relay.a_to_b, relay.b_to_a)
         return Progress(self._name, self._visitor.describe(), self._begun, *moved)
+
+    def socket(self) -> SocketEnds | None:
+        """See Running.socket."""
+        return socket_of(self._visitor)
 
     def _no_work(self, error: FrpError) -> None:
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)

@@ -84,7 +84,8 @@ def test_without_a_file_there_is_no_reload(world: World, app: AdminApp) -> None:
 
 
 def test_a_program_says_which_it_is_and_since_when() -> None:
-    about = both.about("frps", unix_now() - 10.0)
+    about = both.about("frps", unix_now() - 10.0, "/etc/frp/frps.ini")
+    assert about["config_file"] == "/etc/frp/frps.ini"
     assert (about["program"], about["version"], about["pid"]) == ("frps", __version__, os.getpid())
     assert isinstance(about["uptime_seconds"], float)
     assert 9 <= about["uptime_seconds"] < 1000

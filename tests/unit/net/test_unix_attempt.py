@@ -63,6 +63,7 @@ def test_a_socket_is_reached_and_carries_bytes(world: World, tmp_path: Path) -> 
         stream.write(b"hello")
         assert peer.recv(10) == b"hello"
     assert (stream.splices, scene.errors) == (True, [])
+    assert stream.ends() is None  # the kernel knows it by no addresses
 
 
 def test_its_payload_is_spliced(world: World, tmp_path: Path) -> None:

@@ -98,3 +98,4 @@ def test_what_outlives_its_proxy_is_still_listed(world: World) -> None:
     house.client(mux=False, run_id="me")
     (one,) = outcome(take_connections(house.service, world.loop, limit=9)).listed
     assert (one.proxy, one.proxy_type) == ("web", GONE)
+    assert one.socket is not None

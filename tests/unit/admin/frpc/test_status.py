@@ -69,6 +69,7 @@ def test_our_status_tells_of_the_session_and_the_visitors(world: World) -> None:
     status = desk.get("/api/frpd/status")
     server = status["server"]
     assert (server["state"], server["run_id"], server["logins"]) == ("connected", "me", 1)
+    assert "legacy cipher" in server["weak"][0]
     assert (server["version"], server["speaks"]) == ("0.51.3", "frp 0.51.3, legacy cipher")
     assert [one["name"] for one in status["proxies"]] == ["web"]
     assert [(one["name"], one["status"]) for one in status["visitors"]] == [
@@ -92,3 +93,4 @@ def test_what_runs_is_listed(world: World) -> None:
     (row,) = found["conns"]
     assert (row["proxy"], row["visitor"]) == ("web", "9.9.9.9:99")
     assert {"since", "age_seconds", "bytes_in", "bytes_out"} < set(row)
+    assert row["socket"]["remote"] == f"127.0.0.1:{desk.home.local.port}"

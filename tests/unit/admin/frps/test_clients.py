@@ -24,6 +24,7 @@ def test_a_client_that_is_connected(world: World) -> None:
     assert (row["proxies"], row["cur_conns"]) == (["web"], 0)
     assert row["speaks"] == "frp 0.51.3, legacy cipher"
     assert row["weak"]
+    assert row["socket"]["remote"] == row["address"]
 
 
 def test_a_client_that_is_gone(world: World) -> None:

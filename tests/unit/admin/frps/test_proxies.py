@@ -27,6 +27,7 @@ def test_a_row_has_frp_s_fields_of_all_eras_and_ours(world: World) -> None:
     desk = Desk(world)
     moved(desk, b"12345", b"123")
     (row,) = desk.get("/api/proxy/tcp")["proxies"]
+    assert desk.get("/api/frpd/proxies") == {"proxies": [row]}
     assert (row["name"], row["status"], row["cur_conns"]) == ("web", "online", 1)
     assert (row["today_traffic_in"], row["today_traffic_out"]) == (5, 3)
     assert (row["todayTrafficIn"], row["todayTrafficOut"], row["curConns"]) == (5, 3, 1)
