@@ -329,15 +329,17 @@ def test_a_close_inside_on_stream_refuses_the_rest(loop: SelectorLoop, stack: Ex
             client.recv(1)
 
 
-def test_a_port_is_shared_only_while_its_listener_makes_room(
+def test_a_port_is_shared_only_with_who_asks_while_its_listener_makes_room(
     no_fd_leaks: None, loop: SelectorLoop, stack: ExitStack
 ) -> None:
     port = Port(loop, stack)
-    for _ in range(2):
+    with pytest.raises(ListenError, match="address already in use"):
+        bind_tcp("0.0.0.0", port.port, beside_others=True)
+    with port.listener.shared(), bind_tcp("0.0.0.0", port.port, beside_others=True) as beside:
+        assert beside.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
         with pytest.raises(ListenError, match="address already in use"):
-            bind_tcp("0.0.0.0", port.port, beside_others=True)
-        with port.listener.shared():
-            bind_tcp("0.0.0.0", port.port, beside_others=True).close()
+            bind_tcp("0.0.0.0", port.port)
+    assert port.sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) == 0
 
 
 def test_who_waits_can_be_taken_before_the_end(port: Port) -> None:
