@@ -1,0 +1,1 @@
+"""What builds and proves packages of frpd; no part of the programs."""
