@@ -8,13 +8,31 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from frpd import __version__
 from frpd.config.flags import ALIASES
 from frpd.config.kinds import Field, Kind
+
+SWITCHES: Final = frozenset(
+    (
+        *("dashboard_tls_mode", "disable_log_color", "enable_prometheus", "strict_config"),
+        *("tls_enable", "tls_only", "uc", "ue"),
+    )
+)
+"""Flags whose value may be left out."""
+
+_TRUTHS: Final = frozenset(("true", "false", "1", "0", "t", "f"))
+_HELP: Final = {
+    "proxy_name": "Name of the proxy.",
+    "visitor_name": "Name of the visitor.",
+    "metadatas": "Free-form facts about the proxy, such as a=1,b=2.",
+    "annotations": "Taken as frp takes it: shown nowhere.",
+    "client_id": "Taken as frp takes it: told nobody.",
+}
+"""Of flags that are no keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +45,21 @@ class DaemonOptions:
 
 class FrpParser(argparse.ArgumentParser):
     """argparse with frp's manners."""
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse what was typed; words that mean nothing are in ``words``, in any place.
+
+        frps, and the subcommands of frpc, do not mind those, as in frp.
+        """
+        typed = normalise(arguments)
+        if typed[:1] == ["help"]:
+            typed = [*typed[1:], "--help"]
+        options, rest = self.parse_known_args(typed)
+        for word in rest:
+            if word.startswith("-") and word.strip("-"):
+                self.error(self._unknown(word))
+        options.words = [*getattr(options, "words", ()), *rest]
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Print the error and a hint, and exit with status 1."""
@@ -52,9 +85,27 @@ class FrpParser(argparse.ArgumentParser):
 def new_parser(prog: str, description: str, default_file: str | None) -> FrpParser:
     """Return a parser with what frps and frpc share."""
     parser = FrpParser(prog=prog, description=description, allow_abbrev=False)
-    parser.add_argument("-v", "--version", action="version", version=__version__)
     add_config_flags(parser, default_file)
+    add_frp_flags(parser)
     return parser
+
+
+def add_frp_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what frp's programs take, and all of their subcommands; two are of no use here."""
+    parser.add_argument("-v", "--version", action="version", version=__version__)
+    parser.add_argument(
+        "--strict_config",
+        nargs="?",
+        default=argparse.SUPPRESS,
+        metavar="BOOL",
+        help="taken as frp takes it: without effect on ini files; see verify --strict",
+    )
+    parser.add_argument(
+        "--allow_unsafe",
+        default=argparse.SUPPRESS,
+        metavar="LIST",
+        help="taken as frp takes it: without effect on ini files",
+    )
 
 
 def add_config_flags(
@@ -121,24 +172,41 @@ def add_value_flags(
             *([f"-{short}"] if short else []),
             f"--{name}",
             dest=name,
+            default=argparse.SUPPRESS,
             metavar="VALUE",
             nargs="?" if is_switch else None,
             const="true" if is_switch else None,
-            help="" if row is None else row.doc.replace("%", "%%"),
+            help=_HELP.get(name, "") if row is None else row.doc.replace("%", "%%"),
         )
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:
-    """Write long names with ``_``: ``--vhost-http-port`` becomes ``--vhost_http_port``."""
+    """Write long names with ``_``: ``--vhost-http-port`` becomes ``--vhost_http_port``.
+
+    A switch gets its value, if it was left out: the word behind it may be a command.
+    """
     result: list[str] = []
     for index, argument in enumerate(arguments):
         if argument == "--":
             return result + list(arguments[index:])
         if argument.startswith("--"):
-            name, equals, value = argument.partition("=")
-            argument = "--" + name[2:].replace("-", "_") + equals + value  # noqa: PLW2901
+            name, equals, value = argument[2:].partition("=")
+            name = name.replace("-", "_")
+            if name in SWITCHES and not equals and not _is_truth(arguments[index + 1 : index + 2]):
+                equals, value = "=", "true"
+            argument = f"--{name}{equals}{value}"  # noqa: PLW2901
         result.append(argument)
     return result
+
+
+def _is_truth(words: Sequence[str]) -> bool:
+    return any(word.lower() in _TRUTHS for word in words)
+
+
+def surplus(words: Iterable[str]) -> Iterator[str]:
+    """Yield a warning for each word that means nothing; frp says none, and a slip stays hidden."""
+    for word in words:
+        yield f"{word!r} on the command line means nothing and is ignored"
 
 
 def given(namespace: argparse.Namespace, flags: Iterable[tuple[str, str]]) -> dict[str, str]:

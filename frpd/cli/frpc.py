@@ -4,115 +4,139 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn
 
+from frpd.cli.config_dir import files_in, run_each
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
 from frpd.cli.flags import (
+    DaemonOptions,
     FrpParser,
     add_config_flags,
     add_daemon_flags,
-    add_value_flags,
+    add_frp_flags,
     daemon_options,
-    given,
     new_parser,
-    normalise,
 )
 from frpd.cli.frpc_admin import COMMANDS, add_commands, run_command
+from frpd.cli.quick import PROXY_FLAGS, add_quick_commands, load_quick
 from frpd.cli.verify import print_refusals, verify_client
 from frpd.config.client import ClientSetup
-from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
-from frpd.config.flags import client_from_flags
 from frpd.config.load import Loaded, load_client
 from frpd.errors import ConfigError
 
-DEFAULT_FILE = "./frpc.ini"
-
-COMMON_FLAGS = (
-    ("server_addr", "s"),
-    ("server_port", "P"),
-    ("user", "u"),
-    ("token", "t"),
-    ("protocol", "p"),
-    ("log_level", ""),
-    ("log_file", ""),
-    ("log_max_days", ""),
-    ("disable_log_color", ""),
-    ("tls_enable", ""),
-    ("tls_server_name", ""),
-    ("dns_server", ""),
-)
-_PROXY = (("proxy_name", "n"), ("local_ip", "i"), ("local_port", "l"), ("ue", ""), ("uc", ""))
-_LIMITS = (("bandwidth_limit", ""), ("bandwidth_limit_mode", ""))
-_PORT = (("remote_port", "r"),)
-_DOMAINS = (("custom_domain", "d"), ("sd", ""))
-_LOGIN = (("http_user", ""), ("http_pwd", ""))
-_VISITOR = (("role", ""), ("sk", ""), ("server_name", ""), ("bind_addr", ""), ("bind_port", ""))
-PROXY_FLAGS = {
-    "tcp": (*_PROXY, *_PORT, *_LIMITS),
-    "udp": (*_PROXY, *_PORT, *_LIMITS),
-    "http": (
-        *(*_PROXY, *_DOMAINS, *_LOGIN, *_LIMITS),
-        *(("locations", ""), ("host_header_rewrite", "")),
-    ),
-    "https": (*_PROXY, *_DOMAINS, *_LIMITS),
-    "tcpmux": (*_PROXY, *_DOMAINS, *_LOGIN, ("mux", ""), *_LIMITS),
-    "stcp": (*_PROXY, *_VISITOR, ("allow_users", ""), *_LIMITS),
-    "sudp": (*_PROXY, *_VISITOR, ("allow_users", ""), *_LIMITS),
-    "xtcp": (*_PROXY, *_VISITOR, ("allow_users", ""), *_LIMITS),
-}
+DEFAULT_FILE: Final = "./frpc.ini"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frpc; return the exit status."""
     parser = make_parser()
-    options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
-    if options.command == "verify":
-        return verify_client(options.config, dialect=options.ini_dialect, strict=options.strict)
-    if options.command in COMMANDS:
-        return run_command(options)
-    background = daemon_options(parser, options)
+    options = parser.parse(sys.argv[1:] if arguments is None else arguments)
+    command = _COMMANDS.get(options.command)
     try:
-        loaded = _load(options)
+        if command is not None:
+            return command(options)
+        return _serve(options, daemon_options(parser, options))
     except ConfigError as error:
         print(error, flush=True)
         return 1
-    if print_refusals(loaded):
-        return 1
-    from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
-
-    is_quick = options.command is not None
-    file = None if is_quick else ConfigFile.named(options.config, options.ini_dialect)
-    return run_client(loaded.value, loaded.warnings, background, file)
-
-
-def _load(options: argparse.Namespace) -> Loaded[ClientSetup]:
-    if options.command is None:
-        return load_client(options.config, dialect=options.ini_dialect)
-    common = given(options, COMMON_FLAGS)
-    proxy = given(options, PROXY_FLAGS[options.command])
-    return Loaded(client_from_flags(common, options.command, proxy))
 
 
 def make_parser() -> FrpParser:
     """Return the parser of the command line; man page and completion are made from it too."""
     parser = new_parser("frpc", "frpc exposes local services through an frps.", DEFAULT_FILE)
+    _add_config_dir(parser, None)
     add_daemon_flags(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     verify = commands.add_parser("verify", help="check the file of -c", allow_abbrev=False)
-    # Without defaults of their own they leave alone what stood before "verify".
-    add_config_flags(verify, argparse.SUPPRESS, argparse.SUPPRESS)
     verify.add_argument("--strict", action="store_true", help="warnings are errors")
     add_commands(commands)
-    for proxy_type, flags in PROXY_FLAGS.items():
-        quick = commands.add_parser(
-            proxy_type, help=f"run one {proxy_type} proxy from flags", allow_abbrev=False
-        )
-        rows = (*CLIENT, *PROXY, *PROXY_TYPES[proxy_type], *VISITOR)
-        add_value_flags(quick, COMMON_FLAGS, rows)
-        add_value_flags(quick, flags, rows)
+    _add_nathole(commands)
+    for name, command in commands.choices.items():
+        # Without defaults of their own they leave alone what stood before the command.
+        if name not in COMMANDS:
+            add_config_flags(command, argparse.SUPPRESS, argparse.SUPPRESS)
+        add_frp_flags(command)
+        _add_config_dir(command, argparse.SUPPRESS)
+    add_quick_commands(commands)
+    commands.add_parser("help", help="explain a command").set_defaults(explain=parser.print_help)
     return parser
+
+
+def _add_config_dir(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument(
+        "--config_dir",
+        metavar="FOLDER",
+        default=default,
+        help="run (or verify) one frpc for each file in this folder and those in it",
+    )
+
+
+def _add_nathole(commands: Any) -> None:
+    parser = commands.add_parser("nathole", help="ask what kind of NAT this is; not served yet")
+    parser.add_argument("words", nargs="*", metavar="discover", help="ask a STUN server")
+    parser.add_argument("--nat_hole_stun_server", metavar="HOST:PORT", help="which one")
+    parser.add_argument("-l", "--nat_hole_local_addr", metavar="HOST:PORT", help="from where")
+    parser.set_defaults(explain=parser.print_help)
+
+
+def _help(options: argparse.Namespace) -> int:
+    options.explain()
+    return 0
+
+
+def _nathole(options: argparse.Namespace) -> int:
+    if options.words[:1] != ["discover"]:
+        return _help(options)
+    print("discover error: this version has no STUN yet", flush=True)
+    return 1
+
+
+def _verify(options: argparse.Namespace) -> int:
+    folder = options.config_dir
+    files = [options.config] if folder is None else files_in(folder)
+    return max(
+        verify_client(file, dialect=options.ini_dialect, strict=options.strict) for file in files
+    )
+
+
+_COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "help": _help,
+    "nathole": _nathole,
+    "verify": _verify,
+    **dict.fromkeys(COMMANDS, run_command),
+}
+
+
+def _serve(options: argparse.Namespace, background: DaemonOptions | None) -> int:
+    if options.command in PROXY_FLAGS:
+        return _run(load_quick(options), background, None)
+    if options.config_dir is None:
+        return _run_file(options.config, options.ini_dialect, background)
+    if background is not None:
+        raise ConfigError(
+            "cannot be combined with --config_dir; run one daemon for each file", key="--daemon"
+        )
+    from frpd.cli import assemble  # noqa: F401, PLC0415 - once here, not once in every process
+
+    dialect = options.ini_dialect
+    return run_each(files_in(options.config_dir), lambda file: _run_file(file, dialect, None))
+
+
+def _run_file(path: str, dialect: str | None, background: DaemonOptions | None) -> int:
+    loaded = load_client(path, dialect=dialect)
+    return _run(loaded, background, ConfigFile.named(path, dialect))
+
+
+def _run(
+    loaded: Loaded[ClientSetup], background: DaemonOptions | None, file: ConfigFile | None
+) -> int:
+    if print_refusals(loaded):
+        return 1
+    from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
+
+    return run_client(loaded.value, loaded.warnings, background, file)
 
 
 def program() -> NoReturn:

@@ -15,12 +15,12 @@ from frpd.cli.flags import (
     daemon_options,
     given,
     new_parser,
-    normalise,
+    surplus,
 )
 from frpd.cli.verify import print_refusals, verify_server
 from frpd.config.fields import SERVER
 from frpd.config.flags import server_from_flags
-from frpd.config.load import Loaded, load_server
+from frpd.config.load import load_server
 from frpd.errors import ConfigError
 
 FLAGS = (
@@ -58,7 +58,7 @@ FLAGS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frps; return the exit status."""
     parser = make_parser()
-    options = parser.parse_args(normalise(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse(sys.argv[1:] if arguments is None else arguments)
     if options.words[:1] == ["verify"]:
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
     background = daemon_options(parser, options)
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file = ConfigFile.named(options.config, options.ini_dialect)
             loaded = load_server(options.config, dialect=options.ini_dialect)
         else:
-            loaded = Loaded(server_from_flags(given(options, FLAGS)))
+            loaded = server_from_flags(given(options, FLAGS))
     except ConfigError as error:
         print(error, flush=True)
         return 1
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_server(loaded.value, loaded.warnings, background, file)
+    warnings = (*surplus(options.words), *loaded.warnings)
+    return run_server(loaded.value, warnings, background, file)
 
 
 def make_parser() -> FrpParser:

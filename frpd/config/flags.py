@@ -13,7 +13,7 @@ from frpd.config import check
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.fields import CLIENT, SERVER, Rows
 from frpd.config.ini import ROOT, Dialect, Entry, IniTree
-from frpd.config.load import read_section
+from frpd.config.load import Loaded, read_section
 from frpd.config.problems import Problems
 from frpd.config.proxies import PROXIES
 from frpd.config.reader import SectionReader
@@ -33,14 +33,18 @@ ALIASES: Final[dict[str, str]] = {
     "custom_domain": "custom_domains",
     "sd": "subdomain",
     "mux": "multiplexer",
+    "visitor_name": "proxy_name",
 }
+NO_KEYS: Final = ("annotations", "client_id")
+"""Flags of newer frps that its ini files have no keys for, and that have no effect here."""
+METADATAS: Final = "metadatas"
 _COMMON = "common"
 # Where a flag's default is not the key's: frp binds proxies everywhere, and dials this machine.
 _SERVER_DEFAULTS: Final[dict[str, str]] = {"proxy_bind_addr": "0.0.0.0"}  # noqa: S104
 _CLIENT_DEFAULTS: Final[dict[str, str]] = {"server_addr": "127.0.0.1"}
 
 
-def server_from_flags(values: Mapping[str, str]) -> ServerConfig:
+def server_from_flags(values: Mapping[str, str]) -> Loaded[ServerConfig]:
     """Make a configuration of frps from flags, named like ini keys, without the dashes.
 
     Raises:
@@ -52,12 +56,12 @@ def server_from_flags(values: Mapping[str, str]) -> ServerConfig:
     _report_unknown(reader, SERVER, problems)
     check.check_server(read, reader)
     _raise(problems)
-    return ServerConfig(**read)
+    return Loaded(ServerConfig(**read), tuple(problems.warnings))
 
 
 def client_from_flags(
     common: Mapping[str, str], proxy_type: str, proxy: Mapping[str, str]
-) -> ClientSetup:
+) -> Loaded[ClientSetup]:
     """Make a configuration of frpc with one proxy (or, with role = visitor, one visitor).
 
     Args:
@@ -70,6 +74,7 @@ def client_from_flags(
     """
     problems = Problems()
     flags = _split_server_addr(_CLIENT_DEFAULTS | _named(common))
+    _warn_without_effect(flags, problems)
     reader = _reader(flags, _COMMON, problems)
     read = reader.read(CLIENT)
     _report_unknown(reader, CLIENT, problems)
@@ -77,6 +82,8 @@ def client_from_flags(
     proxies: list[ProxyConfig] = []
     visitors: list[VisitorConfig] = []
     named = _named(proxy)
+    _warn_without_effect(named, problems)
+    _spread_metadatas(named, problems)
     section = named.pop("proxy_name", "")
     if proxy_type not in PROXIES:
         problems.error(f"{proxy_type!r} is no proxy type; accepted: {', '.join(PROXIES)}")
@@ -84,15 +91,31 @@ def client_from_flags(
         one = _reader(named | {"type": proxy_type}, section, problems)
         read_section(one, section, read["user"], proxies, visitors)
     _raise(problems)
-    return ClientSetup(
+    setup = ClientSetup(
         common=ClientConfig(**read), proxies=tuple(proxies), visitors=tuple(visitors)
     )
+    return Loaded(setup, tuple(problems.warnings))
 
 
 def _named(flags: Mapping[str, str]) -> dict[str, str]:
     """Flags under the names of ini keys; dashes and underscores are the same."""
     plain = {name.replace("-", "_"): value for name, value in flags.items()}
     return {ALIASES.get(name, name): value for name, value in plain.items()}
+
+
+def _warn_without_effect(flags: dict[str, str], problems: Problems) -> None:
+    for name in NO_KEYS:
+        if flags.pop(name, ""):
+            problems.warn("has no effect", key=name)
+
+
+def _spread_metadatas(flags: dict[str, str], problems: Problems) -> None:
+    """Put a key for each of ``name=value,name=value`` in their place."""
+    for pair in filter(None, flags.pop(METADATAS, "").split(",")):
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            problems.error(f"{pair!r} cannot be used; accepted: name=value", key=METADATAS)
+        flags[f"meta_{name}"] = value
 
 
 def _split_server_addr(flags: dict[str, str]) -> dict[str, str]:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from frpd.cli.flags import FrpParser, add_value_flags, given, new_parser, normalise
-from frpd.config.fields import PROXY, SERVER
+from frpd.cli import frps, quick
+from frpd.cli.flags import (
+    SWITCHES,
+    FrpParser,
+    add_value_flags,
+    given,
+    new_parser,
+    normalise,
+    surplus,
+)
+from frpd.config.fields import CLIENT, PROXY, SERVER
+from frpd.config.flags import ALIASES
+from frpd.config.kinds import Kind
 
 FLAGS = (("bind_port", "p"), ("token", "t"), ("tls_only", ""), ("ue", ""), ("log_file", ""))
 
@@ -66,6 +77,59 @@ def test_a_truth_value_may_be_left_out(typed: tuple[str, ...]) -> None:
 
 def test_a_truth_value_may_be_left_out_under_a_short_name_of_its_key() -> None:
     assert values_of("--ue", "-p", "1") == {"ue": "true", "bind_port": "1"}
+
+
+def test_a_truth_value_takes_no_word_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    parsed = make_parser().parse(["--tls-only", "verify", "--ue", "false", "--strict-config"])
+    assert given(parsed, FLAGS) == {"tls_only": "true", "ue": "false"}
+    assert parsed.words == ["verify"]
+    assert not capsys.readouterr().err
+
+
+def test_every_switch_of_both_programs_is_known() -> None:
+    rows = {row.name: row for row in (*SERVER, *CLIENT, *PROXY)}
+    typed = {
+        *frps.FLAGS,
+        *quick.COMMON_FLAGS,
+        *(f for fs in quick.PROXY_FLAGS.values() for f in fs),
+    }
+    keys = {name: rows.get(ALIASES.get(name, name)) for name, _ in typed}
+    switches = {name for name, row in keys.items() if row is not None and row.kind is Kind.BOOL}
+    assert {*switches, "strict_config"} == SWITCHES
+
+
+def test_words_that_mean_nothing_may_stand_anywhere() -> None:
+    parsed = make_parser().parse(["one", "-p", "1", "two", "--", "three", "-"])
+    assert given(parsed, FLAGS) == {"bind_port": "1"}
+    assert [word for word in parsed.words if word != "--"] == ["one", "two", "three", "-"]
+    assert list(surplus(["it's"])) == ['"it\'s" on the command line means nothing and is ignored']
+
+
+def test_an_unknown_flag_behind_a_word_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_parser().parse(["word", "--nope", "1"])
+    assert capsys.readouterr().err.startswith("Error: unknown flag: --nope\n")
+
+
+@pytest.mark.parametrize("typed", [["help"], ["help", "-p", "1"]])
+def test_the_word_help_is_the_flag(capsys: pytest.CaptureFixture[str], typed: list[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        make_parser().parse(typed)
+    assert ending.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: prog ")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "--strict_config",
+        "--strict-config=false",
+        "--allow-unsafe TokenSourceExec",
+        "--allow_unsafe=a,b",
+    ],
+)
+def test_flags_that_mean_nothing_to_ini_files_are_taken(typed: str) -> None:
+    assert given(make_parser().parse(typed.split()), FLAGS) == {}
 
 
 @pytest.mark.parametrize("flag", ["-t", "--token", "-p", "--log-file"])

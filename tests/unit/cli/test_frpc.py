@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,6 @@ from frpd.cli import assemble, frpc
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
-from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
-from frpd.config.flags import ALIASES
-from frpd.config.proxies import TcpProxyConfig
 
 STATUS = 23
 INI = "[common]\nserver_port = 7002\n[web]\nlocal_port = 80\nremote_port = 6000\n"
@@ -69,70 +66,17 @@ def test_a_file_needs_no_extension(started: Started, tmp_path: Path) -> None:
     assert [proxy.name for proxy in setup_of(started, "-c", str(file)).proxies] == ["web"]
 
 
-@pytest.mark.parametrize(
-    "server",
-    [("-s", "host:7009"), ("-s", "host", "-P", "7009"), ("--server-addr=host:7009",)],
-)
-def test_the_server_is_host_and_port_or_host_port(
-    started: Started, server: tuple[str, ...]
-) -> None:
-    setup = setup_of(started, "tcp", *server, "-l", "22", "-r", "6000")
-    assert (setup.common.server_addr, setup.common.server_port) == ("host", 7009)
+def test_a_quick_form_has_no_file_to_read_again(started: Started) -> None:
+    setup = setup_of(started, "tcp", "-n", "ssh", "-l", "22", "-c", "nobody.ini")
+    assert [proxy.name for proxy in setup.proxies] == ["ssh"]
+    assert started.file is None
 
 
-def test_the_quick_form_of_tcp_makes_one_proxy(started: Started) -> None:
-    typed = "tcp -s host -t secret -u me -n ssh -i 10.0.0.1 -l 22 -r 6000 --ue --uc"
-    setup = setup_of(started, *typed.split())
-    assert setup.common.token.reveal() == "secret"
-    (proxy,) = setup.proxies
-    assert isinstance(proxy, TcpProxyConfig)
-    assert (proxy.name, proxy.local_ip, proxy.local_port) == ("me.ssh", "10.0.0.1", 22)
-    assert (proxy.remote_port, proxy.use_encryption, proxy.use_compression) == (6000, True, True)
-
-
-@pytest.mark.parametrize(
-    ("typed", "proxy_type"),
-    [
-        ("udp -l 53 -r 6000", "udp"),
-        ("http -l 80 -d a.example", "http"),
-        ("http -l 80 --custom-domain a.example --locations=/a", "http"),
-        ("https -l 443 --sd www", "https"),
-        ("stcp -l 22 --sk key", "stcp"),
-    ],
-)
-def test_every_type_has_its_quick_form(started: Started, typed: str, proxy_type: str) -> None:
-    (proxy,) = setup_of(started, *typed.split()).proxies
-    assert proxy.proxy_type == proxy_type
-
-
-@pytest.mark.parametrize("proxy_type", frpc.PROXY_FLAGS)
-def test_every_flag_of_a_quick_form_stands_for_a_key(proxy_type: str) -> None:
-    rows = (*CLIENT, *PROXY, *PROXY_TYPES[proxy_type], *VISITOR)
-    keys = {row.name for row in rows} | {"proxy_name"}
-    flags = (*frpc.COMMON_FLAGS, *frpc.PROXY_FLAGS[proxy_type])
-    assert {ALIASES.get(name, name) for name, _ in flags} <= keys
-
-
-def test_the_quick_form_of_a_visitor_makes_a_visitor(started: Started) -> None:
-    typed = "stcp --role visitor --sk k --server_name s --bind_addr 127.0.0.1 --bind_port 9"
-    setup = setup_of(started, *typed.split())
-    assert not setup.proxies
-    assert [visitor.bind_port for visitor in setup.visitors] == [9]
-
-
-def test_a_quick_form_without_a_local_port_is_refused(
+def test_a_quick_form_that_cannot_be_is_one_line_on_stdout(
     started: Started, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert frpc.main(["tcp", "-r", "6000"]) == 1
     assert capsys.readouterr().out.startswith("local_port: ")
-    assert started.setup is None
-
-
-def test_a_server_without_a_host_is_refused(
-    started: Started, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert frpc.main(["tcp", "-s", ":7000", "-l", "22"]) == 1
-    assert "invalid server_addr" in capsys.readouterr().out
     assert started.setup is None
 
 
@@ -166,6 +110,57 @@ def test_verify_alone_checks_the_default_file(
     assert capsys.readouterr().out == "open ./frpc.ini: no such file or directory\n"
 
 
+def test_verify_of_a_folder_checks_every_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    good, other = tmp_path / "a.ini", tmp_path / "sub" / "b.ini"
+    good.write_text(INI)
+    other.write_text(INI)
+    assert frpc.main(["verify", "--config-dir", str(tmp_path)]) == 0
+    assert [line.split()[4] for line in capsys.readouterr().out.splitlines()] == [
+        *(str(good), str(other))
+    ]
+    good.write_text("[common]\nprotocol = invalid\n")
+    assert frpc.main(["verify", "--config_dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert f"{good}:2 [common] protocol" in out
+    assert f"{other} syntax is ok" in out
+
+
+def test_a_folder_runs_one_for_each_file(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In this process, for the test; test_config_dir has the real ones."""
+    (tmp_path / "a.ini").write_text(INI)
+    ran: list[str] = []
+
+    def run_each(files: Iterable[str], run: Callable[[str], int]) -> int:
+        ran.extend(files)
+        return max(map(run, ran))
+
+    monkeypatch.setattr(frpc, "run_each", run_each)
+    assert setup_of(started, "--config_dir", str(tmp_path)).common.server_port == 7002
+    assert ran == [f"{tmp_path}/a.ini"]
+    assert started.file == ConfigFile.named(ran[0], None)
+
+
+def test_a_folder_is_no_affair_of_a_daemon(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a.ini").write_text(INI)
+    assert frpc.main(["--daemon", "--config_dir", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("--daemon: cannot be combined with --config_dir; run one daemon for ")
+
+
+def test_the_kind_of_nat_cannot_be_told_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frpc.main(["nathole", "discover", "--nat-hole-stun-server", "a:1", "-l", "b:1"]) == 1
+    assert capsys.readouterr().out == "discover error: this version has no STUN yet\n"
+    assert frpc.main(["nathole"]) == 0
+    assert "discover" in capsys.readouterr().out
+
+
 def test_an_unknown_protocol_is_refused(
     started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -176,18 +171,39 @@ def test_an_unknown_protocol_is_refused(
     assert started.setup is None
 
 
-@pytest.mark.parametrize("flag", ["-v", "--version"])
-def test_version_prints_just_the_number(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+@pytest.mark.parametrize(
+    "typed", ["-v", "--version", "tcp -v", "stcp visitor -v", "reload --version", "verify -v"]
+)
+def test_version_prints_just_the_number(capsys: pytest.CaptureFixture[str], typed: str) -> None:
     with pytest.raises(SystemExit) as ending:
-        frpc.main([flag])
+        frpc.main(typed.split())
     assert ending.value.code == 0
     assert capsys.readouterr().out == f"{__version__}\n"
 
 
-def test_help_names_the_quick_forms(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--help", "run one tcp proxy from flags"),
+        ("-h", "run one tcp proxy from flags"),
+        ("help", "run one tcp proxy from flags"),
+        ("help tcp", "usage: frpc tcp "),
+        ("tcp --help", "usage: frpc tcp "),
+        ("stcp visitor -h", "be a visitor of such a proxy"),
+        ("help reload", "usage: frpc reload "),
+    ],
+)
+def test_help_explains_all_or_one_command(
+    capsys: pytest.CaptureFixture[str], typed: str, said: str
+) -> None:
     with pytest.raises(SystemExit) as ending:
-        frpc.main(["--help"])
+        frpc.main(typed.split())
     assert ending.value.code == 0
+    assert said in capsys.readouterr().out
+
+
+def test_the_command_help_is_one_also_behind_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frpc.main(["-c", "x", "help"]) == 0
     assert "run one tcp proxy from flags" in capsys.readouterr().out
 
 

@@ -69,6 +69,20 @@ def test_surplus_words_are_ignored_as_frps_does(started: Started) -> None:
     assert config_of(started, "extra", "words").bind_port == 7000
 
 
+@pytest.mark.parametrize("typed", ["extra -p 7001", "-p 7001 extra", "a -p 7001 b"])
+def test_a_surplus_word_is_told_in_the_log(started: Started, typed: str) -> None:
+    assert config_of(started, *typed.split()).bind_port == 7001
+    assert all("means nothing and is ignored" in line for line in started.warnings)
+    assert len(started.warnings) == len(typed.split()) - 2
+
+
+def test_the_word_help_is_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        frps.main(["help"])
+    assert ending.value.code == 0
+    assert "--max_ports_per_client" in capsys.readouterr().out
+
+
 def test_with_a_file_only_the_file_counts(started: Started, tmp_path: Path) -> None:
     file = tmp_path / "no-extension"
     file.write_text("[common]\nbind_port = 7002\nbogus = 1\n")
@@ -110,13 +124,21 @@ def test_a_protection_that_cannot_be_given_stops_the_start(
     assert started.config is None
 
 
-@pytest.mark.parametrize("order", [["verify", "-c", "FILE"], ["-c", "FILE", "verify"]])
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["verify", "-c", "FILE"],
+        ["-c", "FILE", "verify"],
+        ["--strict-config", "verify", "--config=FILE"],
+        ["verify", "-c", "FILE", "--allow-unsafe", "x", "word"],
+    ],
+)
 def test_verify_checks_and_starts_nothing(
     started: Started, capsys: pytest.CaptureFixture[str], tmp_path: Path, order: list[str]
 ) -> None:
     file = tmp_path / "frps.ini"
     file.write_text("[common]\n")
-    assert frps.main([str(file) if word == "FILE" else word for word in order]) == 0
+    assert frps.main([word.replace("FILE", str(file)) for word in order]) == 0
     assert capsys.readouterr().out == f"frps: the configuration file {file} syntax is ok\n"
     assert started.config is None
 
