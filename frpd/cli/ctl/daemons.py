@@ -100,9 +100,9 @@ def in_path(name: str) -> str:
     return quote(name, safe="")
 
 
-def add_daemon_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that name a program that runs."""
-    add_file_flags(parser)
+def add_daemon_flags(parser: argparse.ArgumentParser, *, sides: bool = True) -> None:
+    """Add the flags that name a program that runs; ``sides`` as in add_file_flags."""
+    add_file_flags(parser, sides=sides)
     parser.add_argument(
         "--socket",
         metavar="PATH",

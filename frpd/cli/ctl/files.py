@@ -37,10 +37,17 @@ class Ways(NamedTuple):
     is_default_socket: bool
 
 
-def add_file_flags(parser: argparse.ArgumentParser) -> None:
-    """Add ``-c`` and what says how to read it."""
+def add_file_flags(parser: argparse.ArgumentParser, *, sides: bool = True) -> None:
+    """Add ``-c`` and what says how to read it.
+
+    Args:
+        parser: where.
+        sides: whether to add ``--server`` and ``--client``; they may stand before the command too.
+    """
     # Without defaults of their own they leave alone what stood before the command.
     add_config_flags(parser, argparse.SUPPRESS, argparse.SUPPRESS)
+    if not sides:
+        return
     side = parser.add_mutually_exclusive_group()
     for program, flag in ((FRPS, "--server"), (FRPC, "--client")):
         side.add_argument(

@@ -11,6 +11,7 @@ from typing import Final
 from frpd import __version__
 from frpd.cli.ctl.daemons import add_daemon_flags
 from frpd.cli.ctl.registry import COMMANDS
+from frpd.cli.ctl.units import plain
 from frpd.cli.flags import FrpParser, normalise
 from frpd.errors import FrpError
 
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except FrpError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"frpd-ctl: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"frpd-ctl: {plain(line)}\n")
         return 1
     except BrokenPipeError:
         # Who has read enough, as head does, is no error; and Python must not find out again.

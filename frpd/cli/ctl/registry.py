@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from typing import Final
 
-from frpd.cli.ctl import verify, version
+from frpd.cli.ctl import (
+    clients,
+    completion,
+    conns,
+    kick,
+    log_level,
+    proxies,
+    reload,
+    status,
+    stop,
+    traffic,
+    verify,
+    version,
+)
 from frpd.cli.ctl.command import Command
 
 COMMANDS: Final[tuple[Command, ...]] = (
+    status.COMMAND,
+    proxies.COMMAND,
+    clients.COMMAND,
+    conns.COMMAND,
+    traffic.COMMAND,
+    reload.COMMAND,
+    kick.COMMAND,
+    log_level.COMMAND,
+    stop.COMMAND,
     verify.COMMAND,
     version.COMMAND,
+    completion.COMMAND,
 )
