@@ -196,11 +196,12 @@ class _FileHandler(_DescriptorHandler):
     """Appends to a file; at local midnight the day's file gets its date and a new one begins.
 
     Also begins anew when somebody else moved or removed the file (logrotate), seen within a second.
+    `max_days` may change at any time.
     """
 
     def __init__(self, path: str, max_days: int) -> None:
         self._path = os.path.abspath(path)
-        self._max_days = max_days
+        self.max_days = max_days
         super().__init__(_open_append(self._path))
         info = os.fstat(self._descriptor)
         self._regular = stat.S_ISREG(info.st_mode)
@@ -230,7 +231,7 @@ class _FileHandler(_DescriptorHandler):
             target = _free_name(self._path, finished)
             os.rename(self._path, target)
             os.chmod(target, _ROTATED_MODE)
-            remove_old(self._path, today=day, max_days=self._max_days)
+            remove_old(self._path, today=day, max_days=self.max_days)
         elif self._is_ours():
             return
         new = _open_append(self._path)
@@ -350,6 +351,13 @@ def set_level(level_name: str) -> str:
     before = level()
     logging.getLogger("frpd").setLevel(_LEVELS[level_name])
     return before
+
+
+def set_max_days(max_days: int) -> None:
+    """Keep this many days of rotated files from the next midnight on; see setup. Any thread."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _FileHandler):
+            handler.max_days = max_days
 
 
 def close() -> None:

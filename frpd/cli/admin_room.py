@@ -117,10 +117,7 @@ class AdminRoom:
         calls: what the endpoints ask the loop by.
         sockets: owned from now on.
         make_app: makes the WSGI application, on a worker; it is given what chooses a gate.
-        login: user and password for the port.
-
-    Attributes:
-        login: may be replaced at any time.
+        login: returns user and password for the port, as they are now. Any thread.
     """
 
     def __init__(
@@ -129,9 +126,9 @@ class AdminRoom:
         calls: LoopCalls,
         sockets: AdminSockets,
         make_app: Callable[[Choose], WsgiApp],
-        login: Login,
+        login: Callable[[], Login],
     ) -> None:
-        self.login = login
+        self._login = login
         self._sockets = sockets
         self._make_app = make_app
         self._office = AdminOffice(loop, calls, self._make_server)
@@ -166,7 +163,7 @@ class AdminRoom:
         from frpd.admin.web_server import WebServer  # noqa: PLC0415
 
         control: Gate = ControlGate()
-        port: Gate = TcpGate(lambda: Credentials(*self.login))
+        port: Gate = TcpGate(lambda: Credentials(*self._login()))
 
         def choose(environ: Mapping[str, Any]) -> Gate:
             return control if environ["REMOTE_ADDR"] == CONTROL else port
@@ -230,8 +227,10 @@ def server_room(
         desk = ServerDesk(service, loop, calls, reload if file is not None else None, path)
         return frps_app(desk, choose)
 
-    config = service.config
-    login = (config.dashboard_user, config.dashboard_pwd)
+    def login() -> Login:
+        config = service.config  # one look: the loop may put another one in its place
+        return config.dashboard_user, config.dashboard_pwd
+
     return AdminRoom(loop, calls, sockets, make_app, login)
 
 
@@ -273,4 +272,5 @@ def client_room(
         return frpc_app(desk, choose)
 
     common = service.config
-    return AdminRoom(loop, calls, sockets, make_app, (common.admin_user, common.admin_pwd))
+    login = (common.admin_user, common.admin_pwd)
+    return AdminRoom(loop, calls, sockets, make_app, lambda: login)

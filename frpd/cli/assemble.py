@@ -25,6 +25,7 @@ from frpd.cli.daemon import Daemon, raise_descriptor_limit
 from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
 from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.flags import DaemonOptions
+from frpd.cli.server_reload import ServerReload
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig, ClientSetup
@@ -59,6 +60,7 @@ def run_server(
         file: where the configuration comes from; None for the command line.
     """
     said = [*warnings, *server_warnings(config)]
+    for_log = config
     admin = AdminSockets()
 
     def bind() -> list[socket.socket]:
@@ -74,16 +76,16 @@ def run_server(
         return _serve(config, bound[len(admin.all()) :], admin, report, file)
 
     def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
-        _start_log(config, said)
+        _start_log(for_log, said)
         return serve(bound, report)
 
     try:
         if background is None:
             _start_log(config, said)
             return serve(bind(), Terminal())
-        config = replace(config, log_file=daemon_log_file(config.log_file))
+        for_log = replace(config, log_file=daemon_log_file(config.log_file))
         return run_in_background(
-            background, bind=bind, try_log=lambda: _try_log(config), serve=serve_as_daemon
+            background, bind=bind, try_log=lambda: _try_log(for_log), serve=serve_as_daemon
         )
     except ListenError as error:
         print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
@@ -153,15 +155,14 @@ def _serve(
     try:
         service = ServerService(loop, pool, config, SystemEntropy())
         service.listen(listeners)
-        room = server_room(loop, service, admin, file=file)
+        reload = None if file is None else ServerReload(loop, pool, service, file)
+        room = server_room(loop, service, admin, file=file, reload=reload)
         room.open(DASHBOARD, dashboard_tls(config, loop.now))
         # In the first turn: who reads the line may send a signal, and it is heard by then.
         loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)
         daemon = Daemon(loop, config.shutdown_drain_seconds)
-        return daemon.run(
-            WithAdmin(service, room), _warn_of_hangup("this version cannot reload frps yet")
-        )
+        return daemon.run(WithAdmin(service, room), _hang_up(reload))
     finally:
         admin.close()
         pool.close()
@@ -206,10 +207,7 @@ def _connect(
         loop.call_soon(report.ready)
     try:
         room.open(ADMIN_SERVER)
-        hang_up = (
-            _warn_of_hangup("there is no file to read again") if reload is None else reload.hangup
-        )
-        status = daemon.run(WithAdmin(service, room), hang_up)
+        status = daemon.run(WithAdmin(service, room), _hang_up(reload))
     finally:
         admin.close()
         watcher.close()
@@ -220,8 +218,11 @@ def _connect(
     return status
 
 
-def _warn_of_hangup(why: str) -> Callable[[], None]:
-    return lambda: _log.warning("SIGHUP: %s", why)
+def _hang_up(reload: ClientReload | ServerReload | None) -> Callable[[], None]:
+    """Return what SIGHUP does."""
+    if reload is None:
+        return lambda: _log.warning("SIGHUP: there is no file to read again")
+    return reload.hangup
 
 
 def _owner(background: DaemonOptions | None) -> tuple[int, int] | None:

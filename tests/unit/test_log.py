@@ -525,3 +525,10 @@ def test_the_level_is_told_and_changed_while_it_runs(log: PrefixLogger, tmp_path
     assert "too little" not in path.read_text()
     with pytest.raises(ValueError, match="accepted: trace, debug, info, warn, error"):
         frpd_log.set_level("loud")
+
+
+def test_how_many_days_are_kept_may_change(tmp_path: Path) -> None:
+    to_file(tmp_path / "frps.log", max_days=3)
+    frpd_log.set_max_days(9)
+    (handler,) = [h for h in logging.getLogger().handlers if isinstance(h, frpd_log._FileHandler)]
+    assert handler.max_days == 9

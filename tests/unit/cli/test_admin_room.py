@@ -152,7 +152,7 @@ def test_both_ways_lead_to_the_same_api(world: World, tmp_path: Path) -> None:
     assert office.ask(lambda: call(ops, "GET", "/api/serverinfo")).is_ok
 
 
-def test_a_login_can_be_replaced(world: World, tmp_path: Path) -> None:
+def test_a_reload_replaces_the_login(world: World, tmp_path: Path) -> None:
     house = House(world, dashboard_user="ops", dashboard_pwd=Secret("old"))
     port = socket.create_server((LOOPBACK, 0))
     port.setblocking(False)
@@ -162,7 +162,7 @@ def test_a_login_can_be_replaced(world: World, tmp_path: Path) -> None:
     office = Office(world)
     new = Target(host=LOOPBACK, port=port.getsockname()[1], user="ops", password=Secret("new"))
     assert office.ask(lambda: call(new, "GET", "/api/status")).status == 401
-    room.login = ("ops", Secret("new"))
+    house.reload(dashboard_pwd=Secret("new"))
     assert office.ask(lambda: call(new, "GET", "/api/status")).is_ok
 
 

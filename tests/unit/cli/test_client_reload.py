@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ import pytest
 
 from frpd import log
 from frpd.admin.reload import ReloadReport
-from frpd.cli import client_reload
 from frpd.cli.client_reload import ClientReload
 from frpd.cli.config_file import ConfigFile
 from frpd.client.proxy_table import Phase
 from frpd.client.service import Service
-from frpd.config.load import Loaded
 from frpd.entropy import SystemEntropy
 from frpd.net.connector import Connector
 from frpd.net.resolver import Resolver
@@ -215,41 +212,6 @@ def test_an_unknown_level_is_what_it_is_at_the_start(office: Office) -> None:
     office.write({"log_level": "loud"}, web=WEB, ssh=SSH)
     assert not office.again().error
     assert log.level() == "warn"
-
-
-def test_reloads_follow_one_another(
-    office: Office, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun: list[threading.Event] = []
-
-    def slow(_file: ConfigFile, *, strict: bool = False) -> Loaded[Any]:
-        del strict
-        gate = threading.Event()
-        begun.append(gate)
-        assert gate.wait(30)
-        return load(_file)
-
-    load = ConfigFile.load_client
-    monkeypatch.setattr(ConfigFile, "load_client", slow)
-    for _ in range(3):
-        office.reload(False, office.reports.append)
-    office.write({}, web=WEB)
-    for count in (1, 2, 3):
-        world.until(lambda count=count: len(begun) == count)  # type: ignore[misc]
-        world.settle()
-        assert len(begun) == count
-        begun[-1].set()
-        world.until(lambda count=count: len(office.reports) == count)  # type: ignore[misc]
-    assert [report.removed for report in office.reports] == [("ssh",), (), ()]
-
-
-def test_too_many_that_wait_are_refused(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_reload, "MAX_WAITING", 2)
-    for _ in range(4):
-        office.reload(False, office.reports.append)
-    assert [report.code for report in office.reports] == [4]
-    office.world.until(lambda: len(office.reports) == 4)
-    assert [report.error for report in office.reports[1:]] == ["", "", ""]
 
 
 def test_without_a_worker_nothing_changes(office: Office) -> None:
