@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.programs import want_descriptors
 from tests.helpers.services import Service, flood
 from tests.helpers.stage import WRAPPERS
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     Record = Callable[[str, object], None]
 
 MEBIBYTE = 1 << 20
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
 
 def download(tunnel: Tunnel, readers: int, data: bytes) -> float:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import struct
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,16 +63,17 @@ def watch_them_go(
     return time.monotonic() - begun, slowest
 
 
-@pytest.mark.parametrize("opening", OPENINGS)
-def test_a_connection_without_a_login_ends_in_time(
-    stage: Stage, echo_port: int, opening: str
-) -> None:
+def test_connections_without_a_login_end_in_time(stage: Stage, echo_port: int) -> None:
     # Time enough for the real client on a busy machine: its first login waits for the key.
     tunnel = stage.tunnel({"echo": echo_port}, server={"login_timeout_seconds": 2})
-    with visit(tunnel.bind_port) as stranger:
-        stranger.sendall(OPENINGS[opening])
-        wait_until(lambda: is_over(stranger), "it is sent away")
-    tunnel.frps.wait_for(r"127.0.0.1:\d+: connection closed before login: ")
+    with contextlib.ExitStack() as stack:
+        strangers = {opening: stack.enter_context(visit(tunnel.bind_port)) for opening in OPENINGS}
+        for opening, stranger in strangers.items():
+            stranger.sendall(OPENINGS[opening])
+        for opening, stranger in strangers.items():
+            wait_until(partial(is_over, stranger), f"{opening}: it is sent away")
+    closed = r"127.0.0.1:\d+: connection closed before login: "
+    wait_until(lambda: tunnel.frps.count(closed) == len(OPENINGS), "the log names each")
 
 
 def test_a_crowd_at_the_door_is_gone_in_time(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.programs import free_port, need_tool, wait_until
 from tests.helpers.services import (
     Service,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from tests.helpers.programs import Program
 
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 WRAPPED = pytest.mark.parametrize("wrapper", WRAPPERS)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.loads import checksum, make_file
+from tests.helpers.modes import MODES
 from tests.helpers.programs import free_port, wait_until
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.visitors import is_over, read_to_end, reset, visit
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["world"]
 
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 WRAPPED = pytest.mark.parametrize("wrapper", WRAPPERS)
 MIRROR = "mirror.example.test"
 SITE = "www.example.test"

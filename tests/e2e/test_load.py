@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.loads import iperf, wrk
+from tests.helpers.modes import MODES
 from tests.helpers.services import start_iperf, start_nginx
 from tests.helpers.stage import WRAPPERS, Stage
 
@@ -36,7 +37,7 @@ def test_iperf_runs_through_the_tunnel(
 @pytest.mark.full
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_nginx_serves_ten_thousand_requests_and_none_fails(
     stage: Stage, mux: bool, wrapper: str, record_property: Record
 ) -> None:
@@ -53,7 +54,7 @@ def test_nginx_serves_ten_thousand_requests_and_none_fails(
 @pytest.mark.full
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_iperf_runs_both_directions(
     stage: Stage, mux: bool, wrapper: str, record_property: Record
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers import stripper
+from tests.helpers.modes import MUX_ELSE_FULL
 from tests.helpers.programs import free_port, wait_until
 from tests.helpers.stage import WRAPPERS, Stage, tcp
 from tests.helpers.visitors import exchange, visit
@@ -22,8 +23,6 @@ CHOSEN = {
     True: "deflate,direct-stream,half-close,seal,udp-binary",
     False: "deflate,half-close,seal,udp-binary",
 }
-
-both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
 
 class Ends:
@@ -111,7 +110,7 @@ def start_both(
 STRIPPED = "the offer was stripped"
 
 
-@both_kinds
+@MUX_ELSE_FULL
 @pytest.mark.parametrize("what", ["login", "both"])
 def test_who_takes_the_offer_away_is_found_in_auto(stage: Stage, mux: bool, what: str) -> None:
     ends = start_both(stage, mux=mux, server={}, client={}, what=what)
@@ -119,14 +118,14 @@ def test_who_takes_the_offer_away_is_found_in_auto(stage: Stage, mux: bool, what
     wait_until(lambda: ends.frps.count(STRIPPED) or ends.frpc.count(STRIPPED), STRIPPED)
 
 
-@both_kinds
+@MUX_ELSE_FULL
 def test_who_takes_the_answer_away_gets_nothing(stage: Stage, mux: bool) -> None:
     ends = start_both(stage, mux=mux, server={}, client={}, what="answer")
     ends.frps.wait_for("did not prove that it knows the token")
     assert not [line for line in ends.frps.lines if "client login info" in line]
 
 
-@both_kinds
+@MUX_ELSE_FULL
 @pytest.mark.parametrize("what", ["login", "both"])
 def test_a_server_that_requires_a_seal_refuses_a_login_without_its_offer(
     stage: Stage, mux: bool, what: str
@@ -137,7 +136,7 @@ def test_a_server_that_requires_a_seal_refuses_a_login_without_its_offer(
     assert ends.frpc.wait() == 1
 
 
-@both_kinds
+@MUX_ELSE_FULL
 def test_a_client_that_requires_a_seal_refuses_an_answer_without_it(
     stage: Stage, mux: bool
 ) -> None:
@@ -146,7 +145,7 @@ def test_a_client_that_requires_a_seal_refuses_an_answer_without_it(
     assert ends.frpc.wait() == 1
 
 
-@both_kinds
+@MUX_ELSE_FULL
 @pytest.mark.parametrize(("server", "client"), [("off", "require"), ("require", "off")])
 def test_an_end_that_requires_what_the_other_has_switched_off_says_so(
     stage: Stage, mux: bool, server: str, client: str
@@ -156,7 +155,7 @@ def test_an_end_that_requires_what_the_other_has_switched_off_says_so(
     assert ends.frpc.wait() == 1
 
 
-@both_kinds
+@MUX_ELSE_FULL
 @pytest.mark.parametrize("client", ["auto", "require"])
 def test_another_token_is_refused(stage: Stage, mux: bool, client: str) -> None:
     settings: dict[str, object] = {"native": client, "token": "another one"}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from tests.helpers.modes import MUX_ELSE_FULL
 from tests.helpers.programs import BIN, SECONDS, need_tool, wait_until
 from tests.helpers.services import Service, echo
 from tests.helpers.stage import READY, started, tcp
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 CLONE_NEWNET = 0x40000000
 SERVER = "203.0.113.1"
 BIND_PORT, REMOTE_PORT = 7000, 6000
@@ -158,7 +158,7 @@ class Tunnel:
         return time.monotonic() - begun
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_client_whose_address_is_replaced_is_back_at_once(
     stage: Stage, net: Namespaces, local_port: int, mux: bool, record_property: Record
 ) -> None:
@@ -177,7 +177,7 @@ def test_a_client_whose_address_is_replaced_is_back_at_once(
     assert end.endswith("replaced by a new login of the same client")
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_client_without_any_address_is_back_soon_after_it_gets_one(
     stage: Stage, net: Namespaces, local_port: int, mux: bool, record_property: Record
 ) -> None:
@@ -193,7 +193,7 @@ def test_a_client_without_any_address_is_back_soon_after_it_gets_one(
     assert seconds < BACK_SECONDS
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_new_default_route_brings_back_a_client_whose_old_way_is_dead(
     stage: Stage, net: Namespaces, local_port: int, mux: bool, record_property: Record
 ) -> None:
@@ -210,7 +210,7 @@ def test_a_new_default_route_brings_back_a_client_whose_old_way_is_dead(
     tunnel.frps.wait_for(r"client login info: ip \[198\.51\.100\.2:")
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_change_elsewhere_cuts_no_visitor(
     stage: Stage, net: Namespaces, local_port: int, mux: bool
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES, MUX_ELSE_FULL
 from tests.helpers.programs import BIN, wait_until
 from tests.helpers.visitors import (
     echoes,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     Record = Callable[[str, object], None]
 
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 BACK_SECONDS = 2.0  # from the return of a peer to a working tunnel
 
 
@@ -111,7 +111,7 @@ def settled(count: Callable[[], int]) -> int:
 HEARTBEATS = {"heartbeat_interval": 1, "heartbeat_timeout": 2}
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_frozen_server_is_noticed_by_heartbeat(stage: Stage, echo_port: int, mux: bool) -> None:
     tunnel = stage.tunnel({"echo": echo_port}, mux=mux, client=HEARTBEATS)
     port = tunnel.ports["echo"]
@@ -125,7 +125,7 @@ def test_a_frozen_server_is_noticed_by_heartbeat(stage: Stage, echo_port: int, m
     tunnel.frpc.wait_for_descriptors(before)
 
 
-@MODES
+@MUX_ELSE_FULL
 def test_a_frozen_client_is_noticed_by_heartbeat(stage: Stage, echo_port: int, mux: bool) -> None:
     tunnel = stage.tunnel(
         {"echo": echo_port}, mux=mux, server={"heartbeat_timeout": 3}, client=HEARTBEATS

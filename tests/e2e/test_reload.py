@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.programs import BIN, free_port, ini, run, wait_until
 from tests.helpers.reload_storm import RELOADED, Storm, rage
 from tests.helpers.stage import Stage, Tunnel, started
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Record = Callable[[str, object], None]
-
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
 
 def edit(tunnel: Tunnel, old: str, new: str) -> None:

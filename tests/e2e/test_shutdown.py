@@ -6,11 +6,11 @@ import time
 
 import pytest
 
+from tests.helpers.modes import MODES, MUX_ELSE_FULL
 from tests.helpers.programs import is_free, wait_until
 from tests.helpers.stage import Stage
 from tests.helpers.visitors import exchange, is_over, refuses, visit, wait_for_echo
 
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 ENDS = pytest.mark.parametrize("end", ["frps", "frpc"])
 
 
@@ -32,7 +32,7 @@ def test_a_visitor_may_finish(stage: Stage, echo_port: int, mux: bool, end: str)
     assert stopped.wait(5) == 0
 
 
-@MODES
+@MUX_ELSE_FULL
 @ENDS
 def test_a_visitor_that_does_not_finish_is_cut(
     stage: Stage, echo_port: int, mux: bool, end: str

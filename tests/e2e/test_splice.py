@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from frpd.net.pipes import MAX_SPARE
+from tests.helpers.modes import MODES
 from tests.helpers.programs import BIN, need_tool, wait_until, want_descriptors
 from tests.helpers.services import Service, flood, late_answer, late_answer_to
 from tests.helpers.stage import Stage
@@ -242,7 +243,7 @@ def test_forty_rough_visitors_lose_no_byte_and_leave_no_pipe(
 
 @pytest.mark.full
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 @pytest.mark.parametrize("pipe_bytes", [64 * KIB, MIB])
 @pytest.mark.parametrize("plain", [False, True], ids=["as-started", "plain-user"])
 def test_two_hundred_rough_visitors_lose_no_byte_and_leave_no_pipe(
@@ -305,7 +306,7 @@ def upload(port: int, size: int) -> None:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_bulk_is_moved_by_splice_and_copied_nowhere(
     stage: Stage, mux: bool, record_property: Record
 ) -> None:
@@ -329,7 +330,7 @@ def test_bulk_is_moved_by_splice_and_copied_nowhere(
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_small_payload_takes_one_recv_and_one_send_for_each_hop(
     stage: Stage, mux: bool, echo_port: int, record_property: Record
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.loads import checksum, make_file, scp, ssh
+from tests.helpers.modes import MODES
 from tests.helpers.services import Sshd, start_sshd
 from tests.helpers.stage import WRAPPERS, Stage
 
@@ -48,7 +49,7 @@ def gibibyte(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, s
 @pytest.mark.full
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_scp_moves_a_gibibyte(  # noqa: PLR0917 - fixtures come by name
     sshd: Sshd,
     stage: Stage,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.loads import checksum, make_file, scp, ssh
+from tests.helpers.modes import MODES
 from tests.helpers.programs import free_port, is_free, wait_until
 from tests.helpers.services import Service, late_answer, late_answer_to, start_sshd
 from tests.helpers.stage import TOKEN, WRAPPERS, Stage
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 SK = "e2e sk"
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
 
 def listens(name: str) -> str:

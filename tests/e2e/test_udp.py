@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.programs import SECONDS, free_port, need_tool, wait_until
 from tests.helpers.services import start_iperf
 from tests.helpers.stage import WRAPPERS, Stage, started, tcp
@@ -241,7 +242,7 @@ def flood(port: int, over: threading.Event) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("wrapper", ["plain", "both"])
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 def test_dig_asks_a_real_resolver(stage: Stage, mux: bool, wrapper: str) -> None:
     dig, port = need_tool("dig"), start_dnsmasq(stage)
     tunnel = stage.tunnel({"dns": port}, mux=mux, proxy={**UDP, **WRAPPERS[wrapper]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.programs import free_port, wait_until
 from tests.helpers.services import Service, late_answer
 from tests.helpers.stage import READY, Stage, Tunnel, started
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from tests.helpers.peers_go import GoPeer
 
 GO_END = pytest.mark.parametrize("go_end", ["frpc", "frps"])
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 REFUSED = "authorization failed|token in login doesn't match token from configuration"
 
 

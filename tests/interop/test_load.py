@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.loads import checksum, iperf, make_file, scp, ssh, wrk
+from tests.helpers.modes import MODES
 from tests.helpers.services import Sshd, start_iperf, start_nginx, start_sshd
 from tests.helpers.stage import WRAPPERS, Stage, Tunnel
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Record = Callable[[str, object], None]
 
 GO_END = pytest.mark.parametrize("go_end", ["frpc", "frps"])
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 WRAPPED = pytest.mark.parametrize("wrapper", WRAPPERS)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.helpers.loads import checksum
+from tests.helpers.modes import MODES
 from tests.helpers.outside import (
     PASSWORD,
     SITE_DOMAIN,
@@ -52,7 +53,7 @@ def curl(target: Path, url: str, *options: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+@MODES
 @pytest.mark.parametrize("go_end", ["frps", "frpc"])
 def test_plugins_do_the_same_beside_go(
     stage: Stage, world: Outside, end_peer: GoPeer, go_end: str, mux: bool

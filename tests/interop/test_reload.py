@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.helpers.modes import MODES
 from tests.helpers.reload_storm import Storm, rage
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 # Go's frps keeps unused work connections: without mux they are descriptors of both ends.
 MAX_UNUSED = 10
-
-MODES = pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
 
 
 def test_a_storm_loses_no_byte_beside_go(
