@@ -3,9 +3,9 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: check lint types imports test unit e2e e2e-full interop bench bench-tunnel cov
+.PHONY: check lint types imports package deb wheel deb-lifecycle test unit e2e e2e-full interop bench bench-tunnel cov
 
-check: lint types imports test
+check: lint types imports package test
 
 lint:
 	@echo "==> lint: ruff"
@@ -19,6 +19,23 @@ types:
 imports:
 	@echo "==> imports: who may use whom"
 	@.venv/bin/lint-imports --no-logo
+
+package: deb wheel
+
+# In build/deb: the package, judged by lintian and systemd.
+deb:
+	@echo "==> deb: the Debian package, lintian, units"
+	@tools/build-deb.sh
+	@tools/check-deb.sh
+
+# In build/dist: wheel and sdist.
+wheel:
+	@echo "==> wheel: wheel and sdist"
+	@tools/check-wheel.sh
+
+# The package's whole life in a fresh Debian with a systemd of its own; needs root.
+deb-lifecycle:
+	@tools/lifecycle.sh
 
 # interop runs where FRPD_GO_FRP names the folder of the Go programs.
 test:

@@ -36,5 +36,5 @@ for unit in "$units"/frp*.service; do
         tail -n 1 "$unpacked/score" >&2
         exit 1
     }
-    tail -n 1 "$unpacked/score" | sed "s/.*level for/$name: exposure of/"
+    sed -n "\$s|.*: \([0-9.]*\) .*|$name: verified, exposure \1|p" "$unpacked/score"
 done

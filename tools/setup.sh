@@ -20,6 +20,13 @@ test_tools='
     dig:bind9-dnsutils
     dnsmasq:dnsmasq-base
 '
+# What builds and judges the packages, besides Build-Depends of debian/control.
+package_tools='
+    dpkg-checkbuilddeps:dpkg-dev
+    git:git
+    lintian:lintian
+    systemd-analyze:systemd
+'
 venv=$root/.venv
 setup_log=$root/build/setup.log
 
@@ -83,12 +90,35 @@ install_packages() {
     fi
 }
 
-need_test_tools() {
+# Sets $missing to the packages of a list whose commands are not there.
+find_missing() {
     missing=
-    for pair in $test_tools; do
+    for pair in "$@"; do
         command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
     done
-    # shellcheck disable=SC2086 # a list of words
+}
+
+need_test_tools() {
+    # shellcheck disable=SC2086 # lists of words
+    find_missing $test_tools
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || install_packages $missing
+}
+
+# The names in Build-Depends of debian/control, one a line.
+build_dependencies() {
+    sed -n '/^Build-Depends:/,/^[^ ]/s/^ \([a-z0-9.+-]*\).*/\1/p' "$root/debian/control"
+}
+
+need_package_tools() {
+    # shellcheck disable=SC2086
+    find_missing $package_tools
+    if ! dpkg-checkbuilddeps "$root/debian/control" 2>/dev/null; then
+        missing="$missing $(build_dependencies | tr '\n' ' ')"
+    fi
+    # The wheel is tried in an environment of the system's Python.
+    can_make_venv /usr/bin/python3 || missing="$missing python3-venv"
+    # shellcheck disable=SC2086
     [ -z "$missing" ] || install_packages $missing
 }
 
