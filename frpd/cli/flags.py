@@ -10,11 +10,12 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from frpd import __version__
-from frpd.config.flags import ALIASES
-from frpd.config.kinds import Field, Kind
+
+if TYPE_CHECKING:
+    from frpd.config.kinds import Field
 
 SWITCHES: Final = frozenset(
     (
@@ -164,6 +165,10 @@ def add_value_flags(
         flags: long name without dashes and short letter ("" for none).
         rows: of the keys; they give the help, and say which values may be left out.
     """
+    # A quarter of the start of frpd-ctl, which has no such flags.
+    from frpd.config.flags import ALIASES  # noqa: PLC0415
+    from frpd.config.kinds import Kind  # noqa: PLC0415
+
     by_name = {row.name: row for row in rows}
     for name, short in flags:
         row = by_name.get(ALIASES.get(name, name))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from frpd.cli.ctl.command import Command
-from frpd.cli.ctl.daemons import CtlError, add_daemon_flags, the_daemon
+from frpd.cli.ctl.daemons import CtlError, Daemon, add_daemon_flags, the_daemon
+from frpd.cli.ctl.proxies import rows_of
 from frpd.cli.ctl.show import View, add_show_flags, show
 from frpd.cli.ctl.tables import Column, Screen, table
 from frpd.cli.ctl.tcp_figures import with_figures
@@ -55,11 +56,27 @@ def _run(options: argparse.Namespace) -> int:
         found = daemon.get(
             "/api/conns", proxy=options.proxy, client=options.run_id, limit=options.limit
         )
+        if not found["total"]:
+            _check_names(daemon, options)
         rows = with_figures(found["conns"])
         facts = {"program": daemon.program, "total": found["total"], "conns": rows}
         return View(facts, lambda screen: _lines(rows, found["total"], is_server, screen))
 
     return show(options, look)
+
+
+def _check_names(daemon: Daemon, options: argparse.Namespace) -> None:
+    """Tell what has no connections from what there is not.
+
+    Raises:
+        CtlError: there is no proxy, visitor or client of that name.
+    """
+    if options.proxy:
+        rows = [*rows_of(daemon), *daemon.about.get("visitors", ())]
+        if all(row["name"] != options.proxy for row in rows):
+            raise CtlError(f"no proxy is called {options.proxy}")
+    if options.run_id and not daemon.get("/api/clients", runId=options.run_id):
+        raise CtlError(f"no client has the run id {options.run_id}")
 
 
 def _lines(rows: Sequence[Object], total: int, is_server: bool, screen: Screen) -> Iterable[str]:
@@ -98,10 +115,9 @@ def _service(row: Object) -> object:
 
 
 def _limit(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= MOST:
-        raise argparse.ArgumentTypeError(f"{text}: accepted: from 0 to {MOST}")
-    return value
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= MOST):
+        raise argparse.ArgumentTypeError(f"{text}: accepted: a whole number up to {MOST}")
+    return int(text)
 
 
 COMMAND = Command("conns", "list the connections that run", _add_arguments, _run)

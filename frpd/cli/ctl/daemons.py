@@ -44,6 +44,10 @@ class UnreachableError(CtlError):
         self.nobody = nobody
 
 
+class NotFoundError(CtlError):
+    """The program knows nothing of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """A program that runs, and has answered.
@@ -92,6 +96,8 @@ class Daemon:
         answer = ask(self.target, method, path, body, seconds)
         if answer.is_ok:
             return answer.json()
+        if answer.status == 404:
+            raise NotFoundError(answer.message())
         raise CtlError(answer.message() or f"{self.target.where}: status {answer.status}")
 
 

@@ -31,7 +31,8 @@ def _run(options: argparse.Namespace) -> int:
     if kind == CLIENT:
         text = f"the session of client {options.who} was ended; it may log in again"
     else:
-        text = f"{count} visitors of proxy {options.who} were cut"
+        visitors = "1 visitor" if count == 1 else f"{count} visitors"
+        text = f"proxy {options.who}: {visitors} cut"
     facts = {"kind": kind, "name": options.who, "kicked": count}
     return show(options, lambda: View(facts, lambda _screen: [text]))
 

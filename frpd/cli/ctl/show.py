@@ -82,6 +82,8 @@ def show(
             wait(seconds)
             view = _look_again(look)
     except KeyboardInterrupt:
+        if sys.stdout.isatty() and not options.json:
+            print()  # what the terminal has shown of it has the line
         return 0
 
 
@@ -142,7 +144,10 @@ class _Pictures:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not LEAST_SECONDS <= value <= MOST_SECONDS:
         raise argparse.ArgumentTypeError(
             f"{text}: accepted: from {LEAST_SECONDS:g} to {MOST_SECONDS:g} seconds"

@@ -59,17 +59,17 @@ def table(
     cells = [[plain(cell) for cell in row] for row in rows]
     if not cells:
         return []
-    titles = [column.title for column in columns]
-    width = None if screen.width is None else screen.width - len(indent)
+    # A heading of tabulate's own would get room to both its sides, at the cost of the cells.
+    cells.insert(0, [column.title for column in columns])
     fits = True
-    if width is not None:
-        fits = _fit([titles, *cells], [column.is_number for column in columns], width)
+    if screen.width is not None:
+        are_numbers = [column.is_number for column in columns]
+        fits = _fit(cells, are_numbers, screen.width - len(indent))
     if screen.colour and fits:
-        for row in cells:
+        for row in cells[1:]:
             row[:] = map(_painted, columns, row)
     text = tabulate(
         cells,
-        titles,
         tablefmt="plain",
         disable_numparse=True,
         colalign=["right" if column.is_number else "left" for column in columns],

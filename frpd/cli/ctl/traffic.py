@@ -8,7 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from frpd.cli.ctl.command import Command
-from frpd.cli.ctl.daemons import Daemon, add_daemon_flags, in_path, the_daemon
+from frpd.cli.ctl.daemons import (
+    CtlError,
+    Daemon,
+    NotFoundError,
+    add_daemon_flags,
+    in_path,
+    the_daemon,
+)
 from frpd.cli.ctl.show import View, add_show_flags, show
 from frpd.cli.ctl.tables import Column, Screen, table
 from frpd.cli.ctl.units import byte_text
@@ -42,7 +49,10 @@ def _bytes(daemon: Daemon, name: str | None) -> tuple[Sequence[int], Sequence[in
     if name is None:
         traffic = daemon.again().about["traffic_days"]
         return traffic["in"], traffic["out"]
-    answer = daemon.get(f"/api/traffic/{in_path(name)}")
+    try:
+        answer = daemon.get(f"/api/traffic/{in_path(name)}")
+    except NotFoundError as error:
+        raise CtlError(f"no proxy is called {name}") from error
     return answer["traffic_in"], answer["traffic_out"]
 
 
