@@ -28,12 +28,13 @@ class RetiredServers:
         return sum(map(len, self._servers.values()))
 
     def add(self, name: str, server: ServesWork) -> None:
-        """Let a server finish.
+        """Let a server finish what is under way.
 
         Args:
             name: of its proxy, which may be another server's by now.
             server: gets no more work connections.
         """
+        server.retire()
         self._servers.setdefault(name, []).append(server)
         self._look()
 

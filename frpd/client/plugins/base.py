@@ -42,6 +42,7 @@ class GuestServer:
         self.counters = ProxyCounters()
         self.context = context
         self.guests: set[Guest] = set()
+        self.is_retired = False
         self._config = config
         self._welcome = welcome
 
@@ -50,6 +51,12 @@ class GuestServer:
         endpoint = open_work(self.context, self._config, work)
         if endpoint is not None:
             self._welcome(self, endpoint, start).begin()
+
+    def retire(self) -> None:
+        """See ServesWork.retire."""
+        self.is_retired = True
+        for guest in list(self.guests):
+            guest.retire()
 
     def close(self) -> None:
         """See ServesWork.close."""
@@ -104,6 +111,10 @@ class Guest:
     def overdue(self) -> None:
         """What was to happen within the deadline has not."""
         self.drop("too slow")
+
+    def retire(self) -> None:
+        """Take no further request; a login that holds no longer opens nothing new."""
+        raise NotImplementedError
 
     def left(self) -> None:
         """Let go of what was held for the visitor; called once."""

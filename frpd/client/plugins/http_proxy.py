@@ -90,6 +90,13 @@ class HttpProxyGuest(Guest):
         else:
             self.close()
 
+    def retire(self) -> None:
+        """See Guest.retire: an exchange or an answer under way ends with the connection."""
+        if self._reading:
+            self._reading = False
+            self._buffer = b""
+            self.finish()
+
     def left(self) -> None:
         """See Guest.left."""
         self._reading = False
@@ -220,7 +227,7 @@ class HttpProxyGuest(Guest):
     @property
     def is_leaving(self) -> bool:
         """Whether no further request will be taken."""
-        return self.is_over
+        return self.is_over or self.server.is_retired
 
     def describe(self) -> str:
         """Return the visitor's name for logs."""
@@ -246,6 +253,9 @@ class HttpProxyGuest(Guest):
         """The exchange is over, and the connection goes on with these bytes."""
         self._exchange = None
         if self.is_over:
+            return
+        if self.server.is_retired:
+            self.finish()
             return
         self._read_on(self.limits.idle_seconds)
         if behind:

@@ -87,6 +87,11 @@ class Socks5Guest(Guest):
         else:
             self.say(machine.data_to_send(), self.listen)
 
+    def retire(self) -> None:
+        """See Guest.retire: who has made its request is served."""
+        if self._machine.request is None and self._machine.refusal is None:
+            self.drop("the proxy was changed")
+
     def left(self) -> None:
         """See Guest.left."""
         if self._local is not None:

@@ -89,11 +89,15 @@ class StaticFileProxy:
             local_half_closes=False,
         )
 
+    def retire(self) -> None:
+        """See ServesWork.retire."""
+        for visit in list(self._visits):
+            visit.finish()
+
     def close(self) -> None:
         """See ServesWork.close: who waits for a request gets no other, answers are finished."""
         self._closed = True
-        for visit in list(self._visits):
-            visit.finish()
+        self.retire()
         self._end_if_idle()
 
     def _visit_closed(self, visit: StaticVisit) -> None:

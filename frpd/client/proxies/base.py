@@ -25,6 +25,9 @@ class ServesWork(Protocol):
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """Take over a work connection that the server gave to this proxy."""
 
+    def retire(self) -> None:
+        """Finish what is under way, and begin nothing more: these settings hold no longer."""
+
     def close(self) -> None:
         """Give up what is not a relay yet. Idempotent."""
 

@@ -49,6 +49,9 @@ class GeneralProxy:
             visit = LocalVisit(self._context, self.counters, endpoint, start)
             visit.dial(self._dial, self._dialing)
 
+    def retire(self) -> None:
+        """See ServesWork.retire: whoever is here has been passed on to the service, or will be."""
+
     def close(self) -> None:
         """See ServesWork.close."""
         for visit in list(self._dialing):

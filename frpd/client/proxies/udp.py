@@ -103,6 +103,10 @@ class UdpProxy:
         else:
             self._attach()
 
+    def retire(self) -> None:
+        """See ServesWork.retire: the server has ended the one work connection."""
+        self.close()
+
     def close(self) -> None:
         """See ServesWork.close."""
         if self._closed:

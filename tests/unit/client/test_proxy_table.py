@@ -34,6 +34,9 @@ class Nobody:
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         pytest.fail("no work is expected")
 
+    def retire(self) -> None:
+        """Nothing is under way."""
+
     def close(self) -> None:
         """Nothing to close."""
 

@@ -16,10 +16,13 @@ class Busy:
 
     def __init__(self, visitors: int) -> None:
         self.counters = ProxyCounters(connections_open=visitors)
-        self.closed = 0
+        self.retired = self.closed = 0
 
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         pytest.fail("no work is expected")
+
+    def retire(self) -> None:
+        self.retired += 1
 
     def close(self) -> None:
         self.closed += 1
@@ -46,6 +49,7 @@ def test_others_are_closed_when_their_last_visitor_has_left(
     first, second = Busy(2), Busy(1)
     retired.add("web", first)
     retired.add("web", second)
+    assert (first.retired, second.retired) == (1, 1)
     first.counters.closed(0, 0)
     second.counters.closed(0, 0)
     world.advance(LOOK_SECONDS)

@@ -29,7 +29,7 @@ START = StartWorkConn(proxy_name="web", src_addr="9.9.9.9", src_port=99)
 class Parrot(Guest):
     """Repeats what it hears."""
 
-    departures = 0
+    departures = retirements = 0
 
     def begin(self) -> None:
         self.heard: list[bytes] = []
@@ -39,6 +39,9 @@ class Parrot(Guest):
     def received(self, data: bytes) -> None:
         self.heard.append(data)
         self.say(data, self.listen)
+
+    def retire(self) -> None:
+        self.retirements += 1
 
     def left(self) -> None:
         self.departures += 1
@@ -158,6 +161,14 @@ def test_who_never_ends_is_not_heard_out_for_ever(world: World) -> None:
     scene.guest.finish()
     world.advance(LINGER_SECONDS + 0.1)
     scene.is_over("close")
+
+
+def test_retiring_the_proxy_asks_each_to_finish(world: World) -> None:
+    scene = Scene(world)
+    scene.server.retire()
+    assert scene.server.is_retired
+    assert scene.guest.retirements == 1
+    assert not scene.guest.is_over
 
 
 def test_closing_the_proxy_drops_all(world: World) -> None:

@@ -9,6 +9,7 @@ import pytest
 from frpd.client.plugins import http_proxy
 from frpd.client.plugins.http_proxy import CONNECTED, LIMITS
 from frpd.http.limits import HttpLimits
+from frpd.http.pages import error_response
 from tests.helpers.peers import Talker
 from tests.helpers.world import World, free_port
 from tests.unit.client.conftest import world
@@ -330,3 +331,72 @@ def test_a_visitor_that_is_lost_in_the_middle_takes_its_request_along(world: Wor
     world.until(lambda: not scene.home.service.relays)
     assert scene.server.counters.connections_open == 0
     scene.leaves_nothing()
+
+
+@answers
+@pytest.mark.parametrize("said", [b"", b"GET http://"])
+def test_after_a_change_no_request_is_taken(
+    world: World, answer: dict[str, object], said: bytes
+) -> None:
+    scene = Scene(world, ALICE, answer=answer)
+    login = basic("alice", "secret")
+    visitor = scene.visit(scene.get(login))
+    service = scene.home.local.next()
+    world.until(lambda: service.received)
+    service.write(OK)
+    scene.hears(visitor, OK)
+    visitor.write(said)
+    world.settle()
+    scene.server.retire()
+    visitor.write(scene.get(login))
+    visitor.until_end("eof")
+    assert not visitor.payload
+    assert service.received == scene.asked()
+    visitor.stream.close()
+    world.until(lambda: not scene.server.counters.connections_open)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["asked", "answering"])
+def test_after_a_change_what_was_asked_is_answered_and_that_is_all(
+    world: World, begun: bool
+) -> None:
+    scene = Scene(world)
+    visitor = scene.visit(scene.get() + scene.get(path="/more"))
+    service = scene.home.local.next()
+    world.until(lambda: service.received == scene.asked())
+    if begun:
+        service.write(OK[:-1])
+        world.until(lambda: visitor.payload)
+    scene.server.retire()
+    service.write(OK[-1:] if begun else OK)
+    visitor.until_end("eof")
+    assert visitor.payload.endswith(b"\r\n\r\nok")
+    assert (b"Connection: close" in visitor.payload) != begun
+    assert service.received == scene.asked()
+
+
+def test_after_a_change_a_tunnel_that_was_asked_for_opens_and_stays(world: World) -> None:
+    scene = Scene(world)
+    visitor = scene.visit(scene.connect())
+    world.until(lambda: scene.home.local.connections)
+    scene.server.retire()
+    scene.hears(visitor, CONNECTED)
+    scene.home.local.next().write(b"answer")
+    scene.hears(visitor, b"answer")
+
+
+def test_after_a_change_a_page_that_is_being_said_is_the_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(world, ALICE)
+
+    def change(status: int, *, close: bool, head_only: bool) -> bytes:
+        scene.server.retire()
+        return error_response(status, close=close, head_only=head_only)
+
+    monkeypatch.setattr(http_proxy, "error_response", change)
+    visitor = scene.visit(scene.get() + scene.get(basic("alice", "secret")))
+    visitor.until_end("eof")
+    assert visitor.payload.startswith(b"HTTP/1.1 407 ")
+    assert visitor.payload.count(b"HTTP/1.1 ") == 1
+    assert scene.home.local.connections == 0

@@ -212,6 +212,29 @@ def test_a_visitor_that_leaves_in_the_middle_is_forgotten(
     stage.leaves_nothing()
 
 
+@pytest.mark.parametrize("said", [b"", HELLO_USER, HELLO_USER + LOGIN + b"\x05\x01"])
+def test_after_a_change_nobody_gets_in_under_the_old_login(world: World, said: bytes) -> None:
+    stage = Stage(world, "socks5", ALICE)
+    visitor = stage.visit(said)
+    world.settle()
+    stage.server.retire()
+    visitor.until_end()
+    assert stage.server.counters.connections_open == 0
+    assert stage.home.local.connections == 0
+
+
+def test_after_a_change_what_was_asked_for_is_done(world: World) -> None:
+    stage = Stage(world, "socks5")
+    asked = stage.visit(HELLO + connect(stage.port))
+    refused = stage.visit(HELLO + encode_packet(Command.BIND, LOOPBACK, 1))
+    world.until(lambda: stage.home.local.connections and refused.payload)
+    stage.server.retire()
+    stage.hears(refused, b"\x05\x00" + refusal(Reply.COMMAND_NOT_SUPPORTED))
+    stage.hears(asked, b"\x05\x00" + GRANTED)
+    stage.home.local.next().write(b"answer")
+    stage.hears(asked, b"answer")
+
+
 def test_closing_drops_guests_wherever_they_are(world: World) -> None:
     stage = Stage(world, "socks5", mux=False)
     full = world.stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))

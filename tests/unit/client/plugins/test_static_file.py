@@ -145,6 +145,29 @@ def test_who_waits_is_let_go_and_who_is_served_is_served(world: World, tmp_path:
     session.start_work().until_end()
 
 
+def test_after_a_change_answers_are_finished_and_no_request_is_taken(
+    world: World, tmp_path: Path
+) -> None:
+    content = os.urandom(8 * MIB)
+    (tmp_path / "a").write_bytes(content)
+    home = home_of(world, tmp_path)
+    session = home.running(**FRPD)
+    idle, busy = session.start_work(), session.start_work(glued=GET % b"a" + GET % b"nope")
+    served = session.start_work(glued=GET % b"nope")
+    world.until(lambda: len(busy.payload) > 0 and len(served.payload) > 0)
+    server = server_of(home)
+    server.retire()
+    served.stream.write(GET % b"nope")
+    for visitor in (idle, busy, served):
+        visitor.until_end()
+    assert not idle.payload
+    assert bytes(busy.payload).endswith(content)
+    assert served.payload.count(b"HTTP/1.1") == 1
+    world.advance(1)  # nobody has closed anything
+    world.until(lambda: not server.counters.connections_open)
+    home.service.close()
+
+
 def test_a_work_connection_that_cannot_be_opened_is_no_visit(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
