@@ -1,20 +1,22 @@
 #!/bin/sh
 # Makes a small fresh Debian in a folder, to be booted by tools/boot.sh.
 #
-#   tools/debian-root.sh [-s SUITE] [-d FILE.deb] FOLDER
+#   tools/debian-root.sh [-s SUITE] [-d FILE.deb] [-i PACKAGES] FOLDER
 #
 #   -s SUITE      bookworm (the default), trixie
 #   -d FILE.deb   lay by what it depends on, so that `apt install ./FILE.deb` works in there without
 #                 a network; nothing of it is installed
+#   -i PACKAGES   more packages to install, with commas between
 #
 # Reused as it is when FOLDER was made for the same wishes before. Takes packages from where this
 # machine takes its own. Needs root and mmdebstrap.
 set -eu
-suite=bookworm deb=
-while getopts s:d: option; do
+suite=bookworm deb='' more=
+while getopts s:d:i: option; do
     case $option in
         s) suite=$OPTARG ;;
         d) deb=$(readlink -f -- "$OPTARG") ;;
+        i) more=$OPTARG ;;
         *) sed -n '2,/^# machine/s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -22,7 +24,8 @@ shift $((OPTIND - 1))
 folder=$(readlink -m -- "$1")
 stamp=$folder/var/lib/frpd-test-root
 wanted=$suite
-[ -z "$deb" ] || wanted="$suite $(dpkg-deb -f "$deb" Depends Recommends | sha256sum)"
+[ -z "$more" ] || wanted="$suite $more"
+[ -z "$deb" ] || wanted="$wanted $(dpkg-deb -f "$deb" Depends Recommends | sha256sum)"
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
@@ -49,6 +52,7 @@ mkdir -p "${folder%/*}"
 # shellcheck disable=SC2016 # $1 is mmdebstrap's: the folder
 sources | mmdebstrap --variant=minbase --skip=cleanup/apt \
     --include=systemd-sysv,dbus,iproute2,procps,python3,logrotate,bash-completion,man-db \
+    ${more:+--include="$more"} \
     ${deb:+--customize-hook="copy-in '$deb' /tmp"} \
     ${deb:+--customize-hook='chroot "$1" sh -c "apt-get clean && apt-get -y --download-only -o APT::Install-Recommends=true install /tmp/*.deb && rm /tmp/*.deb"'} \
     --customize-hook='rm -f "$1/etc/resolv.conf"' \
