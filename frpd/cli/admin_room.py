@@ -21,7 +21,8 @@ from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
-from frpd.net.listener import ListenError, bind_tcp
+from frpd.net.listener import ListenError
+from frpd.net.socket_store import SocketStore, open_tcp
 from frpd.selector_loop import SelectorLoop
 from frpd.server.service import Service as ServerService
 from frpd.transports.layers import Layer
@@ -57,7 +58,10 @@ class AdminSockets(NamedTuple):
 
 
 def bind_server_admin(
-    config: ServerConfig, explain: Explain, owner: Owner | None = None
+    config: ServerConfig,
+    explain: Explain,
+    owner: Owner | None = None,
+    sockets: SocketStore | None = None,
 ) -> AdminSockets:
     """Bind what the API of frps is served on; no loop is needed for it.
 
@@ -65,6 +69,7 @@ def bind_server_admin(
         config: checked.
         explain: says more about an error, for the port given.
         owner: whom the program will become.
+        sockets: whence an inherited port comes, and where it is kept.
 
     Raises:
         ConfigError: something cannot be had; nothing stays bound.
@@ -74,6 +79,7 @@ def bind_server_admin(
         "create dashboard web server error",
         explain,
         lambda: open_control_socket(config.control_socket, "frps", owner),
+        sockets,
     )
 
 
@@ -94,11 +100,12 @@ def _bind(
     complaint: str,
     explain: Explain,
     open_control: Callable[[], ControlSocket | None],
+    sockets: SocketStore | None = None,
 ) -> AdminSockets:
     port = None
     if where[1]:
         try:
-            port = bind_tcp(*where)
+            port = open_tcp(sockets or SocketStore(), *where)
         except ListenError as error:
             raise ConfigError(f"{complaint}, {explain(error, where[1])}") from error
     try:

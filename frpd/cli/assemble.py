@@ -22,10 +22,18 @@ from frpd.cli.admin_room import (
 from frpd.cli.client_reload import ClientReload
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import Daemon, raise_descriptor_limit
-from frpd.cli.daemonize import Report, Terminal, daemon_log_file, run_in_background
+from frpd.cli.daemonize import Report, daemon_log_file, run_in_background
 from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.flags import DaemonOptions
 from frpd.cli.server_reload import ServerReload
+from frpd.cli.service_manager import (
+    AnnouncedReload,
+    Managed,
+    ServiceManager,
+    client_status,
+    from_environment,
+    server_status,
+)
 from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig, ClientSetup
@@ -38,6 +46,7 @@ from frpd.net.netwatch import NetworkWatcher
 from frpd.net.port_holder import port_holder
 from frpd.net.resolver import Resolver
 from frpd.selector_loop import SelectorLoop
+from frpd.server.entrances import still_wanted
 from frpd.server.service import Service as ServerService
 from frpd.server.service import bind_ports
 from frpd.workers import WorkerPool
@@ -62,18 +71,22 @@ def run_server(
     said = [*warnings, *server_warnings(config)]
     for_log = config
     admin = AdminSockets()
+    manager = from_environment() if background is None else ServiceManager()
+    sockets = manager.sockets
 
     def bind() -> list[socket.socket]:
         nonlocal admin
-        admin = bind_server_admin(config, _explain, _owner(background))
+        sockets.sift(still_wanted(config, [(config.dashboard_addr, config.dashboard_port)]))
+        admin = bind_server_admin(config, _explain, _owner(background), sockets)
         try:
-            return [*admin.all(), *bind_ports(config)]
+            return [*admin.all(), *bind_ports(config, sockets)]
         except ListenError:
             admin.close()
             raise
 
     def serve(bound: list[socket.socket], report: Report) -> int:
-        return _serve(config, bound[len(admin.all()) :], admin, report, file)
+        listeners = bound[len(admin.all()) :]
+        return _serve(config, listeners, admin, report, file=file, manager=manager)
 
     def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
         _start_log(for_log, said)
@@ -82,15 +95,18 @@ def run_server(
     try:
         if background is None:
             _start_log(config, said)
-            return serve(bind(), Terminal())
+            return serve(bind(), manager)
         for_log = replace(config, log_file=daemon_log_file(config.log_file))
         return run_in_background(
             background, bind=bind, try_log=lambda: _try_log(for_log), serve=serve_as_daemon
         )
     except ListenError as error:
-        print(f"create server listener error, {_explain(error, config.bind_port)}", flush=True)
+        text = f"create server listener error, {_explain(error, config.bind_port)}"
+        manager.failed(text, error.errno)
     except ConfigError as error:
-        print(error, flush=True)
+        manager.failed(str(error), _errno(error))
+    finally:
+        manager.close()
     return 1
 
 
@@ -115,14 +131,17 @@ def run_client(
     said = [*warnings, *client_warnings(setup)]
     common = setup.common  # as the file has it
     admin = AdminSockets()
+    manager = from_environment() if background is None else ServiceManager()
 
     def bind() -> list[socket.socket]:
         nonlocal admin
+        manager.sockets.sift(lambda _place, _owner: False)  # visitors have none to wait at
         admin = bind_client_admin(setup.common, _explain, _owner(background))
         return admin.all()
 
     def serve(_bound: list[socket.socket], report: Report) -> int:
-        return _connect(setup, admin, report, file, common)
+        reading = None if file is None else (file, common)
+        return _connect(setup, admin, report, reading=reading, manager=manager)
 
     def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
         _start_log(setup.common, said)
@@ -131,15 +150,17 @@ def run_client(
     try:
         if background is None:
             _start_log(setup.common, said)
-            return serve(bind(), Terminal())
+            return serve(bind(), manager)
         log_file = daemon_log_file(setup.common.log_file)
         setup = replace(setup, common=replace(setup.common, log_file=log_file))
         return run_in_background(
             background, bind=bind, try_log=lambda: _try_log(setup.common), serve=serve_as_daemon
         )
     except ConfigError as error:
-        print(error, flush=True)
+        manager.failed(str(error), _errno(error))
         return 1
+    finally:
+        manager.close()
 
 
 def _serve(
@@ -147,22 +168,30 @@ def _serve(
     listeners: list[socket.socket],
     admin: AdminSockets,
     report: Report,
+    *,
     file: ConfigFile | None,
+    manager: ServiceManager,
 ) -> int:
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
     try:
-        service = ServerService(loop, pool, config, SystemEntropy())
+        service = ServerService(loop, pool, config, SystemEntropy(), manager.sockets)
+        manager.attach(loop, lambda: server_status(service))
         service.listen(listeners)
-        reload = None if file is None else ServerReload(loop, pool, service, file)
+        reload = (
+            None
+            if file is None
+            else AnnouncedReload(ServerReload(loop, pool, service, file), manager)
+        )
         room = server_room(loop, service, admin, file=file, reload=reload)
         room.open(DASHBOARD, dashboard_tls(config, loop.now))
+        manager.sockets.park(config.restart_hold_seconds)
         # In the first turn: who reads the line may send a signal, and it is heard by then.
         loop.call_soon(_log.info, "frps started successfully")
         loop.call_soon(report.ready)
         daemon = Daemon(loop, config.shutdown_drain_seconds)
-        return daemon.run(WithAdmin(service, room), _hang_up(reload))
+        return daemon.run(Managed(WithAdmin(service, room), manager), _hang_up(reload))
     finally:
         admin.close()
         pool.close()
@@ -173,9 +202,11 @@ def _connect(
     setup: ClientSetup,
     admin: AdminSockets,
     report: Report,
-    file: ConfigFile | None,
-    common_of_file: ClientConfig,
+    *,
+    reading: tuple[ConfigFile, ClientConfig] | None,
+    manager: ServiceManager,
 ) -> int:
+    """Run a client; ``reading`` is what it was started with: a file, and [common] as it has it."""
     common = setup.common
     raise_descriptor_limit()
     loop = SelectorLoop()
@@ -198,7 +229,11 @@ def _connect(
         on_fatal=give_up,
         on_first_login=report.ready,
     )
-    reload = None if file is None else ClientReload(pool, service, file, common_of_file)
+    manager.attach(loop, lambda: client_status(service))
+    reload = None
+    if reading is not None:
+        reload = AnnouncedReload(ClientReload(pool, service, *reading), manager)
+    file = None if reading is None else reading[0]
     room = client_room(loop, service, admin, file=file, stop=daemon.stop, reload=reload)
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)
@@ -207,7 +242,7 @@ def _connect(
         loop.call_soon(report.ready)
     try:
         room.open(ADMIN_SERVER)
-        status = daemon.run(WithAdmin(service, room), _hang_up(reload))
+        status = daemon.run(Managed(WithAdmin(service, room), manager), _hang_up(reload))
     finally:
         admin.close()
         watcher.close()
@@ -218,7 +253,7 @@ def _connect(
     return status
 
 
-def _hang_up(reload: ClientReload | ServerReload | None) -> Callable[[], None]:
+def _hang_up(reload: AnnouncedReload | None) -> Callable[[], None]:
     """Return what SIGHUP does."""
     if reload is None:
         return lambda: _log.warning("SIGHUP: there is no file to read again")
@@ -247,6 +282,11 @@ def _start_log(config: ServerConfig | ClientConfig, warnings: Iterable[str]) -> 
 def _try_log(config: ServerConfig | ClientConfig) -> None:
     _start_log(config, ())
     log.close()
+
+
+def _errno(error: ConfigError) -> int | None:
+    cause = error.__cause__
+    return cause.errno if isinstance(cause, (ListenError, OSError)) else None
 
 
 def _explain(error: ListenError, port: int) -> str:

@@ -52,17 +52,6 @@ class Report(Protocol):
 Serve: TypeAlias = Callable[[list[socket], Report], int]
 
 
-class Terminal:
-    """The report of a program in the foreground: its log says when it is ready."""
-
-    def ready(self) -> None:
-        """See Report.ready."""
-
-    def failed(self, reason: str) -> None:
-        """See Report.failed."""
-        print(reason, flush=True)
-
-
 class ParentReport:
     """The report of a daemon to the process that was typed.
 

@@ -61,6 +61,7 @@ class ServerConfig:
     splice_budget_bytes: int = 33554432
     window_budget_bytes: int = 67108864
     shutdown_drain_seconds: float = 0.4
+    restart_hold_seconds: float = 60.0
     kcp_bind_port: int = 0
     quic_bind_port: int = 0
     quic_keepalive_period: int = 10

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import enum
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from frpd.config.server import ServerConfig
-from frpd.net.listener import bind_tcp
+from frpd.net.listener import adopt_tcp, bind_tcp
+from frpd.net.socket_store import TCP, UDP, Place, SocketStore
 
 
 class Speech(enum.Flag):
@@ -68,29 +69,62 @@ def entrances(config: ServerConfig) -> list[Entrance]:
     ]
 
 
+def still_wanted(
+    config: ServerConfig, others: Collection[tuple[str, int]]
+) -> Callable[[Place, str], bool]:
+    """Return which sockets of the process before us may stay bound; see SocketStore.sift.
+
+    Args:
+        config: that we are started with.
+        others: addresses that the program listens on besides.
+    """
+    own = {Place.named(TCP, host, port) for host, port in others if port}
+    own.update(Place.named(TCP, one.host, one.port) for one in entrances(config))
+    taken = {place.port for place in own}
+    hosts = {Place.named(kind, config.proxy_bind_addr, 1).host for kind in (TCP, UDP)}
+
+    def wanted(place: Place, owner: str) -> bool:
+        if place in own:
+            return True
+        if not owner or place.host not in hosts or not config.allow_ports.allows(place.port):
+            return False
+        return place.kind == UDP or place.port not in taken
+
+    return wanted
+
+
 def bind_entrances(
-    wanted: Sequence[Entrance], *, shared_ports: Collection[int] = ()
+    wanted: Sequence[Entrance],
+    sockets: SocketStore,
+    *,
+    shared_ports: Collection[int] = (),
 ) -> list[socket.socket]:
     """Bind them all, in their order; no loop is needed for it.
 
     Args:
         wanted: what to listen on.
+        sockets: what was inherited is taken from it, what is new is kept there.
         shared_ports: where another listener of ours makes room, see Listener.shared.
 
     Raises:
         ListenError: a port cannot be had; nothing stays bound.
     """
     with contextlib.ExitStack() as bound:
-        socks = [
-            bound.enter_context(
-                bind_tcp(
+        socks, fresh = [], []
+        for one in wanted:
+            sock = sockets.take(TCP, one.host, one.port)
+            if sock is None:
+                sock = bind_tcp(
                     one.host,
                     one.port,
                     keepalive_seconds=one.keepalive_seconds,
                     beside_others=one.port in shared_ports,
                 )
-            )
-            for one in wanted
-        ]
+                fresh.append((one, sock))
+            else:
+                adopt_tcp(sock, one.keepalive_seconds)
+            socks.append(bound.enter_context(sock))
         bound.pop_all()
-        return socks
+    for one, sock in fresh:
+        sockets.keep(TCP, one.host, one.port, sock)
+    return socks

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, join_host_port
 from frpd.net.listener import Listener
+from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
 from frpd.server.entrances import NOTHING, Entrance, Speech, bind_entrances
@@ -27,6 +28,7 @@ class _OpenEntrance:
         self, loop: SelectorLoop, entrance: Entrance, sock: socket.socket, welcome: Welcome
     ) -> None:
         self.entrance = entrance
+        self.sock = sock
         self.listener = Listener(loop, sock, self._came)
         self._welcome = welcome
 
@@ -45,10 +47,12 @@ class OpenEntrances:
     Args:
         loop: the loop.
         welcome: takes each connection, and what may be spoken where it has come to.
+        sockets: whence inherited sockets come, and where all are kept.
     """
 
-    def __init__(self, loop: SelectorLoop, welcome: Welcome) -> None:
+    def __init__(self, loop: SelectorLoop, welcome: Welcome, sockets: SocketStore) -> None:
         self._loop = loop
+        self._sockets = sockets
         self._welcome = welcome
         self._open: dict[Place, _OpenEntrance] = {}
 
@@ -72,7 +76,7 @@ class OpenEntrances:
             for place, one in leaving.items():
                 if place[1] in ports:
                     shared.enter_context(one.listener.shared())
-            return bind_entrances(missing, shared_ports=ports)
+            return bind_entrances(missing, self._sockets, shared_ports=ports)
 
     def change(self, wanted: Sequence[Entrance], socks: Sequence[socket.socket]) -> None:
         """Accept at these entrances, and nowhere else.
@@ -91,6 +95,7 @@ class OpenEntrances:
             if new is None:
                 _tell("left", old, one.where)
                 one.listener.accept_waiting()
+                self._sockets.forget(one.sock)
                 self._open.pop(place).listener.close()
             elif new != old:
                 one.entrance = new

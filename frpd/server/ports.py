@@ -50,7 +50,12 @@ class PortManager:
         return dict(self._used)
 
     def acquire(
-        self, name: str, port: int, now: float, bind: Callable[[int], Bound]
+        self,
+        name: str,
+        port: int,
+        now: float,
+        bind: Callable[[int], Bound],
+        inherited: int = 0,
     ) -> tuple[int, Bound]:
         """Bind ``port``, or for 0 a free one, and enter it in the book.
 
@@ -63,13 +68,15 @@ class PortManager:
             now: loop time.
             bind: binds a port for real; raises OSError-like TransportError or
                 OSError when it cannot.
+            inherited: what it had before we were started, tried first for 0.
 
         Raises:
             ProxyError: with frp's text.
         """
         if port:
             return port, self._bind(name, port, bind)
-        for candidate in self._random_ports(name, now):
+        first = [inherited] if inherited else []
+        for candidate in first + self._random_ports(name, now):
             try:
                 return candidate, self._bind(name, candidate, bind)
             except ProxyError:

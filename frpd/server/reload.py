@@ -88,6 +88,7 @@ RESTART: Final = frozenset(
         "splice_budget_bytes",
         "window_budget_bytes",
         "shutdown_drain_seconds",
+        "restart_hold_seconds",
         "dashboard_addr",
         "dashboard_port",
         "dashboard_tls_mode",

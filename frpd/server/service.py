@@ -21,6 +21,7 @@ from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
+from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.proto import native
 from frpd.proto.message.codec import encode_message
@@ -65,13 +66,17 @@ MAX_NAME_BYTES = 1024
 _log = get_logger("frpd.server.service")
 
 
-def bind_ports(config: ServerConfig) -> list[socket.socket]:
+def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket]:
     """Bind everything that the configuration names; no loop is needed for it.
+
+    Args:
+        config: checked.
+        sockets: inherited ones are taken from it, all are kept there.
 
     Raises:
         ListenError: a port cannot be had; nothing stays bound.
     """
-    return bind_entrances(entrances(config))
+    return bind_entrances(entrances(config), sockets)
 
 
 class Service:
@@ -82,14 +87,21 @@ class Service:
         pool: for what blocks.
         config: checked.
         entropy: for ids, ports and ciphers.
+        sockets: keeps what we listen on for the next process; None to keep nothing.
 
     Raises:
         ConfigError: a certificate, a key or a page cannot be used.
     """
 
     def __init__(
-        self, loop: SelectorLoop, pool: WorkerPool, config: ServerConfig, entropy: Entropy
+        self,
+        loop: SelectorLoop,
+        pool: WorkerPool,
+        config: ServerConfig,
+        entropy: Entropy,
+        sockets: SocketStore | None = None,
     ) -> None:
+        self._sockets = SocketStore() if sockets is None else sockets
         self._loop = loop
         self._pool = pool
         self._config = config
@@ -111,7 +123,7 @@ class Service:
             layers=fittings.layers,
             tls_only=config.tls_only,
         )
-        self._entrances = OpenEntrances(loop, self._came)
+        self._entrances = OpenEntrances(loop, self._came, self._sockets)
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -141,7 +153,7 @@ class Service:
         Raises:
             ListenError: a port cannot be had; nothing stays bound.
         """
-        socks = bind_ports(self._config) if bound is None else bound
+        socks = bind_ports(self._config, self._sockets) if bound is None else bound
         self._entrances.change(entrances(self._config), socks)
 
     def reload(self, new: ServerConfig, fittings: Fittings) -> tuple[str, ...]:
@@ -194,7 +206,8 @@ class Service:
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
 
-        Ports are free at once. Call close() afterwards.
+        Ports are free at once, but for those that are kept for the next process. Call
+        close() afterwards.
         """
         self._on_idle = on_idle
         self._stopping = True
@@ -214,6 +227,8 @@ class Service:
         self._keys.close()
         self._entrances.close()
         self._door.close()
+        if self.relays:
+            _log.warning("connections cut: %d", len(self.relays))
         for relay in list(self.relays):
             relay.abort("the server stops")
         self._vhosts.close()
@@ -429,6 +444,7 @@ class Service:
             peer_version=control.login.version,
             peer_user=control.login.user,
             vhosts=self._vhosts,
+            sockets=self._sockets,
         )
 
     def _explain_taken_port(self, address: str, port: int) -> None:

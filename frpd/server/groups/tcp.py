@@ -23,7 +23,13 @@ class TcpGroup(Group[VisitedMember]):
 
     def __init__(self, context: ProxyContext, request: NewProxy) -> None:
         super().__init__(context, request, port=request.remote_port)
-        self.port = TcpPort(context, request.proxy_name, request.remote_port, self._on_user)
+        self.port = TcpPort(
+            context,
+            request.proxy_name,
+            request.remote_port,
+            self._on_user,
+            owner=f"group {request.group}",
+        )
 
     def _on_user(self, stream: SocketStream) -> None:
         destination = self.port.came_to(stream)

@@ -10,6 +10,7 @@ from frpd.entropy import Entropy
 from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.pipes import PipePool
+from frpd.net.socket_store import SocketStore
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.ports import PortManager
@@ -65,6 +66,8 @@ class ProxyContext:
     """UDP visitors at a time; the one silent longest gives way."""
     vhosts: VirtualHosts | None = None
     """The hosts that proxies share; None where there are none."""
+    sockets: SocketStore = field(default_factory=SocketStore)
+    """Where ports come from that were open before a restart, and where they are kept."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
     counters: ProxyCounters = field(default_factory=ProxyCounters)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from frpd.errors import ConnectionLost, ProxyError
 from frpd.net.address import SockAddr, host_of
-from frpd.net.listener import Listener, ListenError, bind_tcp
+from frpd.net.listener import Listener, ListenError
+from frpd.net.socket_store import TCP, HeldError, open_tcp
 from frpd.net.stream import SocketStream
 from frpd.server.proxies.base import ProxyContext
 
@@ -23,6 +24,7 @@ class TcpPort:
         name: of the proxy that the port is booked for.
         wish: its number; 0 for a free one.
         on_user: gets each visitor.
+        owner: who gets the port back after a restart; by default the proxy.
 
     Attributes:
         number: of the port.
@@ -32,12 +34,22 @@ class TcpPort:
     """
 
     def __init__(
-        self, context: ProxyContext, name: str, wish: int, on_user: Callable[[SocketStream], None]
+        self,
+        context: ProxyContext,
+        name: str,
+        wish: int,
+        on_user: Callable[[SocketStream], None],
+        *,
+        owner: str = "",
     ) -> None:
         self._context = context
+        self._owner = owner or f"proxy {name}"
         self._closed = False
-        self.number, sock = context.tcp_ports.acquire(name, wish, context.loop.now(), self._bind)
-        self._listener = Listener(context.loop, sock, on_user)
+        inherited = context.sockets.port_of(TCP, self._owner)
+        self.number, self._sock = context.tcp_ports.acquire(
+            name, wish, context.loop.now(), self._bind, inherited
+        )
+        self._listener = Listener(context.loop, self._sock, on_user)
         address = self._listener.address
         # Visitors of a port on all addresses differ in the one they came to.
         self._address = None if host_of(address) in ANY_HOST else address
@@ -54,12 +66,16 @@ class TcpPort:
         """Free the port. Idempotent."""
         if not self._closed:
             self._closed = True
+            self._context.sockets.forget(self._sock)
             self._listener.close()
             self._context.tcp_ports.release(self.number, self._context.loop.now())
 
     def _bind(self, port: int) -> socket.socket:
         try:
-            return bind_tcp(self._context.bind_addr, port)
+            return open_tcp(self._context.sockets, self._context.bind_addr, port, self._owner)
+        except HeldError as error:
+            self._context.log.warning("%s", error)
+            raise ProxyError("port already used") from error
         except ListenError as error:
             self._context.log.warning("%s", error)
             if error.errno == errno.EADDRINUSE:

@@ -12,13 +12,14 @@ from frpd.errors import FrpError, ProxyError
 from frpd.net.address import SockAddr, format_address, host_of
 from frpd.net.endpoint import Buffer, Endpoint
 from frpd.net.listener import ListenError
+from frpd.net.socket_store import UDP, HeldError
 from frpd.proto import native
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.proto.udp_binary import MAX_DATAGRAM_BYTES, BinaryPackets
 from frpd.selector_loop import Timer
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import WorkCall, call_for_work
-from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket, answer_via, bind_udp
+from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket, answer_via, open_udp
 from frpd.udp.flows import Flow, FlowTable
 from frpd.udp.go_packets import GoPackets, wraps_udp
 from frpd.udp.packet_channel import PacketChannel
@@ -82,11 +83,13 @@ class UdpProxy:
         self._said_long = 0
         self._said_long_at: float | None = None
         self._closed = False
-        self.port, sock = context.udp_ports.acquire(
-            self.name, request.remote_port, context.loop.now(), self._bind
+        self._owner = f"proxy {self.name}"
+        inherited = context.sockets.port_of(UDP, self._owner)
+        self.port, self._bound = context.udp_ports.acquire(
+            self.name, request.remote_port, context.loop.now(), self._bind, inherited
         )
         self.remote_addr = f":{self.port}"
-        self._socket = DatagramSocket(context.loop, sock, self._readable)
+        self._socket = DatagramSocket(context.loop, self._bound, self._readable)
         ordered = native.DIRECT_STREAM in context.features
         self._arm(0.0 if ordered else HEAD_START_SECONDS)
 
@@ -95,6 +98,7 @@ class UdpProxy:
         if self._closed:
             return
         self._closed = True
+        self._context.sockets.forget(self._bound)
         self._socket.close()
         self._stop_timer()
         if self._call is not None:
@@ -107,7 +111,10 @@ class UdpProxy:
 
     def _bind(self, port: int) -> socket.socket:
         try:
-            return bind_udp(self._context.bind_addr, port)
+            return open_udp(self._context.sockets, self._context.bind_addr, port, self._owner)
+        except HeldError as error:
+            self._context.log.warning("%s", error)
+            raise ProxyError("port already used") from error
         except ListenError as error:
             self._context.log.warning("%s", error)
             raise ProxyError("port unavailable") from error

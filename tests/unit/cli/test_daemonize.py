@@ -22,7 +22,6 @@ from frpd.cli.daemonize import (
     READY,
     ParentReport,
     Report,
-    Terminal,
     daemon_log_file,
     run_in_background,
     wait_for_report,
@@ -225,12 +224,6 @@ def test_a_start_that_nobody_waits_for_is_called_off(monkeypatch: pytest.MonkeyP
     os.close(reading)
     ParentReport(writing).ready()
     assert raised == [signal.SIGTERM]
-
-
-def test_in_the_foreground_only_a_failure_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    Terminal().ready()
-    Terminal().failed("no")
-    assert capfd.readouterr().out == "no\n"
 
 
 @pytest.mark.parametrize("name", ["", "console"])

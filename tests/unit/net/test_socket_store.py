@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +10,6 @@ import pytest
 from frpd.net.listener import ListenError, bind_tcp
 from frpd.net.socket_store import (
     LINGER_SECONDS,
-    MAX_NAME_CHARACTERS,
     TCP,
     UDP,
     HeldError,
@@ -22,6 +20,7 @@ from frpd.net.socket_store import (
 from frpd.selector_loop import SelectorLoop
 from frpd.udp.datagram_socket import open_udp
 from tests.helpers.clock import MockClock
+from tests.helpers.socket_keeper import SocketKeeper
 from tests.helpers.world import free_port
 from tests.unit.net.conftest import needs_ipv6
 
@@ -29,58 +28,15 @@ HERE = "127.0.0.1"
 HOLD_SECONDS = 60.0
 
 
-class Manager:
-    """Holds copies of what it is given, under their names, as systemd does."""
-
-    def __init__(self) -> None:
-        self.stored: list[tuple[str, socket.socket]] = []
-        self.said: list[str] = []
-
-    def tell(self, *assignments: str, fds: Sequence[int] = ()) -> None:
-        self.said.append(" ".join(assignments))
-        fields = dict(one.split("=", 1) for one in assignments)
-        name = fields["FDNAME"]
-        assert len(name) <= MAX_NAME_CHARACTERS
-        assert name.isascii()
-        assert name.isprintable()
-        assert ":" not in name
-        if "FDSTORE" in fields:
-            (fd,) = fds
-            same = [sock for _, sock in self.stored if os.path.samestat(os.fstat(fd), _stat(sock))]
-            if not same:
-                self.stored.append((name, socket.socket(fileno=os.dup(fd))))
-        else:
-            assert fields["FDSTOREREMOVE"] == "1"
-            for entry in [entry for entry in self.stored if entry[0] == name]:
-                self.stored.remove(entry)
-                entry[1].close()
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.stored]
-
-    def pass_on(self) -> list[tuple[socket.socket, str]]:
-        """Return what the next process inherits."""
-        return [(sock.dup(), name) for name, sock in self.stored]
-
-    def close(self) -> None:
-        for _, sock in self.stored:
-            sock.close()
-
-
-def _stat(sock: socket.socket) -> os.stat_result:
-    return os.fstat(sock.fileno())
-
-
 @pytest.fixture
-def manager(no_fd_leaks: None) -> Iterator[Manager]:
-    made = Manager()
+def manager(no_fd_leaks: None) -> Iterator[SocketKeeper]:
+    made = SocketKeeper()
     yield made
     made.close()
 
 
 @pytest.fixture
-def store(manager: Manager, loop: SelectorLoop) -> Iterator[SocketStore]:
+def store(manager: SocketKeeper, loop: SelectorLoop) -> Iterator[SocketStore]:
     made = SocketStore(manager.tell)
     made.attach(loop)
     yield made
@@ -92,7 +48,7 @@ def port() -> int:
     return free_port()
 
 
-def next_process(manager: Manager, loop: SelectorLoop) -> SocketStore:
+def next_process(manager: SocketKeeper, loop: SelectorLoop) -> SocketStore:
     store = SocketStore(manager.tell, manager.pass_on())
     store.attach(loop)
     return store
@@ -115,7 +71,7 @@ def test_without_a_manager_it_does_nothing(no_fd_leaks: None, port: int) -> None
 
 
 def test_a_visitor_is_not_refused_between_two_processes(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int
 ) -> None:
     sock = open_tcp(store, HERE, port, "proxy ssh")
     assert manager.names == [f"tcp/127.0.0.1/{port}/proxy%20ssh"]
@@ -132,7 +88,7 @@ def test_a_visitor_is_not_refused_between_two_processes(
 
 
 def test_what_is_let_go_of_while_running_is_free_at_once(
-    manager: Manager, store: SocketStore, port: int, monkeypatch: pytest.MonkeyPatch
+    manager: SocketKeeper, store: SocketStore, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also before the manager, which is busy, has closed its copy."""
     waiting: list[tuple[str, ...]] = []
@@ -156,7 +112,7 @@ def test_what_is_let_go_of_while_running_is_free_at_once(
 
 
 def test_a_udp_port_can_be_taken_again_while_the_manager_still_has_it(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, clock: MockClock, port: int
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, clock: MockClock, port: int
 ) -> None:
     sock = open_udp(store, HERE, port, "proxy dns")
     assert manager.said[-1].endswith("FDPOLL=0")
@@ -178,7 +134,7 @@ def test_a_udp_port_can_be_taken_again_while_the_manager_still_has_it(
 
 
 def test_another_owner_has_to_wait(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int
 ) -> None:
     open_tcp(store, HERE, port, "proxy alice.ssh").close()
     later = next_process(manager, loop)
@@ -191,7 +147,7 @@ def test_another_owner_has_to_wait(
 
 
 def test_what_nobody_comes_for_is_closed_after_a_time(
-    manager: Manager,
+    manager: SocketKeeper,
     loop: SelectorLoop,
     clock: MockClock,
     port: int,
@@ -214,7 +170,7 @@ def test_what_nobody_comes_for_is_closed_after_a_time(
 
 
 def test_the_time_ends_nothing_that_was_taken_or_is_left_to_the_next(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, clock: MockClock
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, clock: MockClock
 ) -> None:
     ports = [free_port(), free_port()]
     for port in ports:
@@ -231,7 +187,7 @@ def test_the_time_ends_nothing_that_was_taken_or_is_left_to_the_next(
 
 
 def test_the_program_itself_may_have_what_waits_for_a_proxy(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int
 ) -> None:
     open_tcp(store, HERE, port, "proxy ssh").close()
     later = next_process(manager, loop)
@@ -240,7 +196,7 @@ def test_the_program_itself_may_have_what_waits_for_a_proxy(
 
 
 def test_what_no_setting_asks_for_is_closed_before_anything_is_bound(
-    manager: Manager, store: SocketStore, loop: SelectorLoop
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop
 ) -> None:
     ports = sorted([free_port(), free_port(), free_port()])
     open_tcp(store, HERE, ports[0]).close()
@@ -267,7 +223,7 @@ def test_what_no_setting_asks_for_is_closed_before_anything_is_bound(
 @needs_ipv6
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
 def test_all_ways_to_say_every_address_mean_one_socket(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int, host: str
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int, host: str
 ) -> None:
     open_tcp(store, "0.0.0.0", port, "proxy a").close()
     later = next_process(manager, loop)
@@ -278,7 +234,7 @@ def test_all_ways_to_say_every_address_mean_one_socket(
 
 @needs_ipv6
 def test_an_ipv6_address_makes_a_name_without_colons(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int
 ) -> None:
     open_tcp(store, "::1", port).close()
     assert manager.names == [f"tcp/%3A%3A1/{port}"]
@@ -288,7 +244,7 @@ def test_an_ipv6_address_makes_a_name_without_colons(
 
 @pytest.mark.parametrize("name", ["ünï:cödé/\n", "x" * 300, "\udcff\0", "#"])
 def test_every_name_of_a_proxy_can_be_told_and_found_again(
-    manager: Manager, store: SocketStore, loop: SelectorLoop, port: int, name: str
+    manager: SocketKeeper, store: SocketStore, loop: SelectorLoop, port: int, name: str
 ) -> None:
     open_tcp(store, HERE, port, f"proxy {name}").close()
     later = next_process(manager, loop)
@@ -299,7 +255,7 @@ def test_every_name_of_a_proxy_can_be_told_and_found_again(
 
 
 def test_what_a_socket_unit_has_bound_is_used_and_stays_its_own(
-    manager: Manager, loop: SelectorLoop, port: int
+    manager: SocketKeeper, loop: SelectorLoop, port: int
 ) -> None:
     unit = socket.create_server((HERE, port))
     store = SocketStore(manager.tell, [(unit, "frps.socket")])
@@ -311,7 +267,7 @@ def test_what_a_socket_unit_has_bound_is_used_and_stays_its_own(
 
 
 def test_what_cannot_be_used_is_closed(
-    manager: Manager, loop: SelectorLoop, port: int, caplog: pytest.LogCaptureFixture
+    manager: SocketKeeper, loop: SelectorLoop, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.create_server((HERE, port)) as dead:
         copy = dead.dup()
@@ -328,12 +284,16 @@ def test_what_cannot_be_used_is_closed(
     assert "[other.socket]" in caplog.text
 
 
-def test_a_port_that_is_taken_is_not_kept(manager: Manager, store: SocketStore, port: int) -> None:
+def test_a_port_that_is_taken_is_not_kept(
+    manager: SocketKeeper, store: SocketStore, port: int
+) -> None:
     with socket.create_server((HERE, port)), pytest.raises(ListenError):
         open_tcp(store, HERE, port)
     assert manager.said == []
 
 
-def test_a_port_of_the_kernels_choice_is_not_kept(manager: Manager, store: SocketStore) -> None:
+def test_a_port_of_the_kernels_choice_is_not_kept(
+    manager: SocketKeeper, store: SocketStore
+) -> None:
     open_tcp(store, HERE, 0).close()
     assert manager.said == []

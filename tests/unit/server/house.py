@@ -9,6 +9,7 @@ from frpd.config.ports import PortSet
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
+from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import StartWorkConn
 from frpd.server.fittings import load_fittings
 from frpd.server.service import Service
@@ -19,7 +20,14 @@ from tests.helpers.world import Census, FixedEntropy, World, free_port
 class House:
     """A Service that listens, and what it held before anyone came."""
 
-    def __init__(self, world: World, *, entropy: Entropy | None = None, **keys: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        entropy: Entropy | None = None,
+        sockets: SocketStore | None = None,
+        **keys: Any,
+    ) -> None:
         settings: dict[str, Any] = {
             "bind_addr": "127.0.0.1",
             "proxy_bind_addr": "127.0.0.1",
@@ -30,7 +38,7 @@ class House:
             keys["allow_ports"] = PortSet.parse(keys["allow_ports"])
         config = ServerConfig(**(settings | keys))
         self.world = world
-        self.service = Service(world.loop, world.pool, config, entropy or FixedEntropy())
+        self.service = Service(world.loop, world.pool, config, entropy or FixedEntropy(), sockets)
         self.service.listen()
         world.owners.callback(self.service.close)
         self.port = self.service._entrances.addresses[0][1]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from frpd.config.ports import PortSet
 from frpd.config.server import ServerConfig
 from frpd.net.listener import ListenError
-from frpd.server.entrances import Entrance, Speech, bind_entrances, entrances
+from frpd.net.socket_store import TCP, UDP, Place, SocketStore
+from frpd.server.entrances import Entrance, Speech, bind_entrances, entrances, still_wanted
 from tests.helpers.world import free_port
 
 HERE = "127.0.0.1"
@@ -59,11 +63,35 @@ def test_each_service_is_announced_in_the_words_of_frp() -> None:
 def test_they_are_bound_in_order_or_not_at_all() -> None:
     ports = [free_port() for _ in range(3)]
     wanted = [Entrance(HERE, port, Speech.HTTP) for port in ports]
-    bound = bind_entrances(wanted)
+    bound = bind_entrances(wanted, SocketStore())
     assert [sock.getsockname()[1] for sock in bound] == ports
     with pytest.raises(ListenError):
-        bind_entrances([Entrance(HERE, free_port(), Speech.HTTP), wanted[0]])
+        bind_entrances([Entrance(HERE, free_port(), Speech.HTTP), wanted[0]], SocketStore())
     for sock in bound:
         sock.close()
-    for sock in bind_entrances(wanted):  # the failure left nothing bound
+    for sock in bind_entrances(wanted, SocketStore()):  # the failure left nothing bound
         sock.close()
+
+
+def test_the_next_process_keeps_what_its_settings_still_ask_for() -> None:
+    settings = replace(config(7000, http=80), allow_ports=PortSet.parse("80,6000-6009,7000,7500"))
+    wanted = still_wanted(settings, [("0.0.0.0", 7500), (HERE, 0)])
+    kept = [
+        (Place(TCP, HERE, 7000), ""),
+        (Place(TCP, HERE, 80), ""),
+        (Place(TCP, "*", 7500), ""),
+        (Place(TCP, HERE, 6000), "proxy%20ssh"),
+        (Place(UDP, HERE, 6000), "proxy%20dns"),
+        (Place(UDP, HERE, 7500), "proxy%20dns"),  # another book than that of TCP
+        (Place(TCP, HERE, 7000), "proxy%20ssh"),  # the program takes it over
+    ]
+    closed = [
+        (Place(TCP, "*", 7000), ""),
+        (Place(TCP, HERE, 443), ""),
+        (Place(TCP, HERE, 7500), "proxy%20ssh"),  # would be in the dashboard's way
+        (Place(TCP, HERE, 6010), "proxy%20ssh"),
+        (Place(TCP, "*", 6000), "proxy%20ssh"),
+        (Place(TCP, HERE, 6000), ""),
+    ]
+    assert [one for one in kept if not wanted(*one)] == []
+    assert [one for one in closed if wanted(*one)] == []

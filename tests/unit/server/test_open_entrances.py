@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from frpd.net.listener import ListenError
+from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.server.entrances import Entrance, Speech
 from frpd.server.open_entrances import OpenEntrances
@@ -23,7 +24,7 @@ class Hall:
     def __init__(self, world: World) -> None:
         self.world = world
         self.came: list[Speech] = []
-        self.entrances = OpenEntrances(world.loop, self._welcome)
+        self.entrances = OpenEntrances(world.loop, self._welcome, SocketStore())
         world.owners.callback(self.entrances.close)
 
     def _welcome(self, stream: SocketStream, speech: Speech) -> None:
