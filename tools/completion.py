@@ -12,6 +12,7 @@ from typing import Final
 
 import shtab
 
+from frpd.cli.ctl.completion import repaired
 from tools.manpages import PARSERS
 
 # What a placeholder of the command line stands for, where the shell can help.
@@ -23,8 +24,7 @@ def script(name: str) -> str:
     parser = PARSERS[name]()
     parser.prog = name
     _mark_files(parser)
-    text: str = shtab.complete(parser, "bash")
-    return text
+    return repaired(shtab.complete(parser, "bash"))
 
 
 def _mark_files(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,11 @@ SHELLS: Final = ("bash", "zsh")
 FILES: Final = ("FILE", "PATH")
 """Placeholders that stand for files."""
 
+_FIRST_CHOICE: Final = """local current_action_choices_var="${current_action}_choices"\n"""
+_ALL_CHOICES: Final = (
+    """local IFS=$'\\n' current_action_choices_var="${current_action}_choices[*]"\n"""
+)
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, metavar="SHELL", help=" or ".join(SHELLS))
@@ -37,8 +42,16 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
     except ImportError as error:
         raise CtlError("shtab is missing: install python3-shtab, or pip install shtab") from error
     _mark_files(parser)
-    text: str = shtab.complete(parser, shell)
-    return text
+    return repaired(shtab.complete(parser, shell))
+
+
+def repaired(text: str) -> str:
+    """Return a script of shtab without the faults of 1.5.5, which Debian 12 has.
+
+    It offers but the first of all choices, and counts with the "?" of a value that may be left
+    out. Nothing is done to scripts of later ones.
+    """
+    return text.replace(_FIRST_CHOICE, _ALL_CHOICES).replace("_nargs=?\n", "_nargs=1\n")
 
 
 def _mark_files(parser: argparse.ArgumentParser) -> None:
