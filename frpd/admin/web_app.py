@@ -57,7 +57,7 @@ class ApiError(FrpError):
 class Reply:
     """An answer that is not JSON with status 200."""
 
-    body: str = ""
+    body: str | bytes = ""
     status: int = 200
     content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -243,4 +243,4 @@ def _render(answer: object) -> bytes:
     response.set_header("Cache-Control", "no-store")
     for name, value in reply.headers.items():
         response.set_header(name, value)
-    return reply.body.encode()
+    return reply.body.encode() if isinstance(reply.body, str) else reply.body
