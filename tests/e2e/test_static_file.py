@@ -8,8 +8,11 @@ import http.client
 import os
 import re
 import socket
+import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ import pytest
 from tests.helpers.programs import SECONDS, Program, free_port, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.helpers.stage import Stage
 
@@ -32,6 +35,8 @@ SPARSE_BYTES = 4 * GIBIBYTE + 7
 MARKS = {0: b"first", 2 * GIBIBYTE - 2: b"half", SPARSE_BYTES - 4: b"last"}
 HOST = "files.example.test"
 SECRET = b"what nobody may see"
+SPAN_BYTES = 256 * MEBIBYTE
+MAX_GROWTH_BYTES = 24 * MEBIBYTE
 
 
 class Tree:
@@ -333,3 +338,51 @@ def test_slow_visitors_cost_no_thread_and_hold_nobody_up(pair: Pair) -> None:
         assert pair.threads() - threads < len(slow) // 2
         assert all(answer.read(5) == b"first" for answer in answers)
     wait_until(lambda: pair.frpc.descriptors() <= pair.at_rest, "all files closed")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("proxy", ["files", "site"])
+def test_all_of_ten_thousand_files_and_of_four_gibibytes_are_read(
+    pair: Pair, tree: Tree, proxy: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Four visitors at a time, each with ranges of its own; frpc holds none of it."""
+    before = pair.frpc.pss()
+    readers = 4
+    spans = [
+        range(start, min(start + SPAN_BYTES, SPARSE_BYTES))
+        for start in range(0, SPARSE_BYTES, SPAN_BYTES)
+    ]
+
+    def read(reader: int) -> dict[int, str]:
+        digests = {}
+        with Visitor(pair.ports[proxy]) as visitor:
+            for span in spans[reader::readers]:
+                field = f"bytes={span.start}-{span.stop - 1}"
+                answer = visitor.begin("/sparse", Range=field)
+                assert answer.status == 206
+                digests[span.start] = digest_of(iter(partial(answer.read, MEBIBYTE), b""))
+            for number in range(reader, FILES, readers):
+                answer = visitor.begin(f"/many/file-{number:05}")
+                assert int(answer.read()) == number % CONTENTS
+        return digests
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(readers) as pool:
+        digests = {k: v for each in pool.map(read, range(readers)) for k, v in each.items()}
+    seconds = time.monotonic() - begun
+    grown = pair.frpc.pss() - before
+    with (tree.root / "sparse").open("rb") as file:
+        for span in spans:
+            pieces = (file.read(MEBIBYTE) for _ in range(0, len(span), MEBIBYTE))
+            assert digests[span.start] == digest_of(pieces)
+    record_property("seconds", round(seconds, 1))
+    record_property("grown", grown)
+    assert grown < MAX_GROWTH_BYTES
+
+
+def digest_of(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
