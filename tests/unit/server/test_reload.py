@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +72,11 @@ def test_proxies_outside_of_the_ports_are_named() -> None:
     config = replace(BASE, allow_ports=PortSet.parse("6000"))
     assert list(strangers(config, {6000: "web", 6001: "ssh"})) == ["ssh (6001)"]
     assert list(strangers(BASE, {6000: "web"})) == []
+
+
+def test_the_guide_says_of_each_live_key_whom_it_concerns() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "operator-guide.md").read_text()
+    section = guide.partition("\n## Reload of frps\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \| (`.*) \|$", section, re.MULTILINE)
+    told = {key: whom for whom, keys in rows for key in re.findall(r"`(\w+)`", keys)}
+    assert told == {key: whom for key, whom in LIVE.items() if key != "heartbeat_timeout_set"}
