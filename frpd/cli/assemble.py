@@ -227,7 +227,7 @@ def _connect(
         setup,
         SystemEntropy(),
         on_fatal=give_up,
-        on_first_login=report.ready,
+        on_first_login=lambda: loop.call_soon(report.ready),  # when the session is there
     )
     manager.attach(loop, lambda: client_status(service))
     reload = None

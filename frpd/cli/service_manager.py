@@ -155,13 +155,13 @@ class ServiceManager:
 def from_environment(environ: MutableMapping[str, str] = os.environ) -> ServiceManager:
     """Return who has started us, as its variables say; they are removed."""
     given = {name: environ.pop(name, "") for name in _VARIABLES}
+    inherited = _inherited(given)  # first: nothing else may have their numbers
     notify = None
     if given["NOTIFY_SOCKET"]:
         try:
             notify = NotifySocket(given["NOTIFY_SOCKET"])
         except OSError as error:
             _log.warning("NOTIFY_SOCKET: nobody listens there: %s", error.strerror)
-    inherited = list(_inherited(given))
     tell: Tell | None = None if notify is None else notify.send
     if tell is None and inherited:
         tell = _tell_nobody

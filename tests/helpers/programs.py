@@ -107,6 +107,7 @@ class Program:
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self.name = name
         self.lines: list[str] = []
@@ -119,6 +120,7 @@ class Program:
             stderr=subprocess.STDOUT,
             env=without_proxies(os.environ) if env is None else env,
             cwd=cwd,
+            pass_fds=pass_fds,
             text=True,
             errors="replace",
             start_new_session=True,
