@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+from base64 import b64encode
+from contextlib import ExitStack
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -22,7 +26,7 @@ from tests.helpers.outside import (
     plugin_ports,
     plugins,
 )
-from tests.helpers.programs import SECONDS, free_port, need_tool, wait_until
+from tests.helpers.programs import BIN, SECONDS, free_port, ini, need_tool, wait_until
 from tests.helpers.stage import started
 from tests.helpers.visitors import exchange, is_over, visit
 
@@ -247,3 +251,84 @@ def test_a_plugin_that_cannot_start_says_why_and_the_others_run(
     with visit(port) as visitor:
         wait_until(lambda: is_over(visitor), "the end of a visitor whom nobody serves")
     frpc.wait_for(r"refused .*dial unix .*/nobody.sock: connect: no such file or directory")
+
+
+class Regular:
+    """A visitor with the password ``old``, on one connection."""
+
+    def __init__(self, port: int, target: str, host: str = "") -> None:
+        self._target = target
+        login = f"Basic {b64encode(f'{USER}:old'.encode()).decode()}"
+        self._fields = {"Authorization": login, "Proxy-Authorization": login}
+        if host:
+            self._fields["Host"] = host
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+        self._connection.connect()
+        self._connection.auto_open = 0
+
+    def __enter__(self) -> Regular:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def ask(self) -> HTTPResponse:
+        self._connection.request("GET", self._target, headers=self._fields)
+        return self._connection.getresponse()
+
+
+@pytest.mark.parametrize("mux", [True, False], ids=["mux", "direct"])
+def test_a_new_password_is_asked_of_those_who_are_connected(
+    stage: Stage, outside: Outside, mux: bool
+) -> None:
+    """And what they had asked for before comes whole."""
+    ports = {name: free_port() for name in ("files", "site", "out")}
+    server = {"bind_addr": "127.0.0.1", "bind_port": free_port(), "tcp_mux": mux}
+    stage.frps({**server, "vhost_http_port": ports["site"]})
+
+    to_server = {"server_addr": "127.0.0.1", "server_port": server["bind_port"], "tcp_mux": mux}
+
+    def settings(password: str) -> str:
+        login = {"plugin_http_user": USER, "plugin_http_passwd": password}
+        files = {"plugin": "static_file", "plugin_local_path": outside.folder / "www", **login}
+        out = {"plugin": "http_proxy", **login}
+        return ini(
+            {
+                "common": to_server,
+                "files": {"type": "tcp", "remote_port": ports["files"], **files},
+                "site": {"type": "http", "custom_domains": SITE_DOMAIN, **files},
+                "out": {"type": "tcp", "remote_port": ports["out"], **out},
+            }
+        )
+
+    path = stage.write(settings("old"))
+    frpc = stage.start("frpc", str(BIN / "frpc"), "-c", str(path))
+    for name in ports:
+        frpc.wait_for(started(name))
+    large = outside.large.read_bytes()
+    beyond = f"http://localhost:{outside.port}/large"
+    with ExitStack() as stack:
+
+        def regulars() -> tuple[Regular, Regular, Regular]:
+            files = Regular(ports["files"], "/large")
+            site = Regular(ports["site"], "/large", SITE_DOMAIN)
+            out = Regular(ports["out"], beyond)
+            for regular in (files, site, out):
+                stack.enter_context(regular)
+            return files, site, out
+
+        idle = regulars()
+        assert all(regular.ask().read() == large for regular in idle)
+        answers = [regular.ask() for regular in regulars()]
+        path.write_text(settings("new"))
+        mark = frpc.said()
+        frpc.signal(signal.SIGHUP)
+        for name in ports:
+            frpc.wait_for(started(name), since=mark)
+        files, site, out = idle
+        for regular in (files, out):
+            with pytest.raises((RemoteDisconnected, ConnectionError)):
+                regular.ask()
+        assert site.ask().status == 401  # its connection is with frps
+        assert [regular.ask().status for regular in regulars()] == [401, 401, 407]
+        assert all(answer.read() == large for answer in answers)
