@@ -33,7 +33,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Slow to import, and no other command needs it.
+    # It is slow to import, and no other command needs it.
     from frpd.cli.doctor.examine import examine  # noqa: PLC0415
 
     # The rooms that are borrowed from the daemons would write into the terminal.
@@ -63,7 +63,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
     Raises:
         CtlError: no file was named, and no daemon answers.
     """
-    # As above: slow.
+    # It is slow, as above.
     from frpd.cli.doctor.case import WHOLE_SECONDS, Case  # noqa: PLC0415
 
     clock = MonotonicClock()
@@ -108,7 +108,7 @@ def lines_of(result: Result, paper: Screen) -> Iterator[str]:
 
 def report_of(case: Case, results: Sequence[Result]) -> dict[str, Any]:
     """Return all that was found, for programs."""
-    # As above: slow.
+    # It is slow, as above.
     from frpd.cli.doctor.examine import count  # noqa: PLC0415
     from frpd.cli.doctor.finding import Verdict  # noqa: PLC0415 - with the others
 
