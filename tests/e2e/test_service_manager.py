@@ -96,13 +96,13 @@ def test_systemd_hears_how_frpc_gets_on(host: Host, echo_port: int) -> None:
     host.start("frps", host.server, managed=False).wait_for("started successfully")
     frpc = host.start("frpc", file)
     where = f"logged in to {HERE}:{host.port}"
-    assert systemd.wait_for("READY=1").endswith(f"STATUS={where}, 0 of 1 proxies run")
+    assert f"STATUS={where}, " in systemd.wait_for("READY=1")
     frpc.wait_for(started("echo"))
     file.write_text("[common]\nnothing good = 1\n[")
     frpc.signal(signal.SIGHUP)
     assert "MONOTONIC_USEC=" in systemd.wait_for("RELOADING=1")
-    message = systemd.wait_for(f"READY=1 STATUS={where}, 1 of 1 proxies run")
-    assert "; the last reload failed: " in message
+    message = systemd.wait_for("; the last reload failed: ")
+    assert message.startswith(f"READY=1 STATUS={where}, 1 of 1 proxies run")
     assert frpc.terminate() == 0
     systemd.wait_for("STOPPING=1 STATUS=stopping")
 
