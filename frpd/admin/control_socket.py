@@ -41,15 +41,20 @@ class ControlSocket:
                 os.unlink(self.path)
 
 
-def path_of(setting: str, program: str) -> str:
-    """Return where the socket of ``frps`` or ``frpc`` is to be; "" for nowhere."""
+def name_of(file: str | None, program: str) -> str:
+    """Return what a program calls its socket: as its file, so that several can run beside."""
+    return (file and os.path.splitext(os.path.basename(file))[0]) or program
+
+
+def path_of(setting: str, name: str) -> str:
+    """Return where the socket of a program of this name is to be; "" for nowhere."""
     if setting == OFF:
         return ""
-    return os.path.abspath(setting) if setting else os.path.join(RUN_FOLDER, f"{program}.sock")
+    return os.path.abspath(setting) if setting else os.path.join(RUN_FOLDER, f"{name}.sock")
 
 
 def open_control_socket(
-    setting: str, program: str, owner: tuple[int, int] | None = None
+    setting: str, name: str, owner: tuple[int, int] | None = None
 ) -> ControlSocket | None:
     """Bind the control socket; None if there is none to be.
 
@@ -58,13 +63,13 @@ def open_control_socket(
 
     Args:
         setting: value of the key.
-        program: ``frps`` or ``frpc``.
+        name: see name_of.
         owner: user and group that the program will become.
 
     Raises:
         ConfigError: a path that was set cannot be had.
     """
-    path = path_of(setting, program)
+    path = path_of(setting, name)
     if not path:
         return None
     if not setting and not os.access(RUN_FOLDER, os.W_OK | os.X_OK):

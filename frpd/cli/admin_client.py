@@ -77,7 +77,7 @@ class Answer:
         return self.body.decode("utf-8", "replace").strip()
 
 
-def client_target(common: ClientConfig) -> Target | None:
+def client_target(common: ClientConfig, name: str = "frpc") -> Target | None:
     """Return where the API of the frpc of this file is; None if it has none.
 
     The port comes first: the frpc that runs may be another program's.
@@ -89,7 +89,7 @@ def client_target(common: ClientConfig) -> Target | None:
             user=common.admin_user,
             password=common.admin_pwd,
         )
-    path = path_of(common.control_socket, "frpc")
+    path = path_of(common.control_socket, name)
     return Target(path) if path and os.path.exists(path) else None
 
 

@@ -62,6 +62,7 @@ def bind_server_admin(
     explain: Explain,
     owner: Owner | None = None,
     sockets: SocketStore | None = None,
+    name: str = "frps",
 ) -> AdminSockets:
     """Bind what the API of frps is served on; no loop is needed for it.
 
@@ -70,6 +71,7 @@ def bind_server_admin(
         explain: says more about an error, for the port given.
         owner: whom the program will become.
         sockets: whence an inherited port comes, and where it is kept.
+        name: of the control socket.
 
     Raises:
         ConfigError: something cannot be had; nothing stays bound.
@@ -78,20 +80,20 @@ def bind_server_admin(
         (config.dashboard_addr, config.dashboard_port),
         "create dashboard web server error",
         explain,
-        lambda: open_control_socket(config.control_socket, "frps", owner),
+        lambda: open_control_socket(config.control_socket, name, owner),
         sockets,
     )
 
 
 def bind_client_admin(
-    common: ClientConfig, explain: Explain, owner: Owner | None = None
+    common: ClientConfig, explain: Explain, owner: Owner | None = None, name: str = "frpc"
 ) -> AdminSockets:
     """Bind what the API of frpc is served on; as bind_server_admin."""
     return _bind(
         (common.admin_addr, common.admin_port),
         "run admin server error",
         explain,
-        lambda: open_control_socket(common.control_socket, "frpc", owner),
+        lambda: open_control_socket(common.control_socket, name, owner),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from frpd import log
+from frpd.admin.control_socket import name_of
 from frpd.cli.account import find_account
 from frpd.cli.admin_room import (
     ADMIN_SERVER,
@@ -77,7 +78,9 @@ def run_server(
     def bind() -> list[socket.socket]:
         nonlocal admin
         sockets.sift(still_wanted(config, [(config.dashboard_addr, config.dashboard_port)]))
-        admin = bind_server_admin(config, _explain, _owner(background), sockets)
+        admin = bind_server_admin(
+            config, _explain, _owner(background), sockets, _socket_name(file, "frps")
+        )
         try:
             return [*admin.all(), *bind_ports(config, sockets)]
         except ListenError:
@@ -136,7 +139,9 @@ def run_client(
     def bind() -> list[socket.socket]:
         nonlocal admin
         manager.sockets.sift(lambda _place, _owner: False)  # visitors have none to wait at
-        admin = bind_client_admin(setup.common, _explain, _owner(background))
+        admin = bind_client_admin(
+            setup.common, _explain, _owner(background), _socket_name(file, "frpc")
+        )
         return admin.all()
 
     def serve(_bound: list[socket.socket], report: Report) -> int:
@@ -258,6 +263,10 @@ def _hang_up(reload: AnnouncedReload | None) -> Callable[[], None]:
     if reload is None:
         return lambda: _log.warning("SIGHUP: there is no file to read again")
     return reload.hangup
+
+
+def _socket_name(file: ConfigFile | None, program: str) -> str:
+    return name_of(None if file is None else file.path, program)
 
 
 def _owner(background: DaemonOptions | None) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from frpd.admin.control_socket import name_of
 from frpd.cli.admin_client import SECONDS, Answer, Target, call, client_target
 from frpd.cli.flags import add_config_flags
 from frpd.config.load import load_client_common
@@ -51,7 +52,7 @@ def run_command(options: argparse.Namespace) -> int:
     except ConfigError as error:
         print(error, flush=True)
         return 1
-    target = client_target(common)
+    target = client_target(common, name_of(options.config, "frpc"))
     _, run = COMMANDS[options.command]
     try:
         run(target, options)

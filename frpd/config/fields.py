@@ -44,7 +44,7 @@ _OWN: Rows = (
           choices=("auto", "off", "require")),
     Field("control_socket", STR, "", OWN,
           "Unix socket of the admin API, for frpd-ctl: a path, or off.",
-          default_note="/run/frpd/frps.sock or frpc.sock, where that folder is ours to write to",
+          default_note="/run/frpd/NAME.sock for NAME.ini, where that folder is ours to write to",
           sample="/run/frpd/frp.sock"),
     Field("splice_pipe_bytes", INT, 1048576, OWN,
           "Size of the pipes that bulk payload passes through inside the kernel.",

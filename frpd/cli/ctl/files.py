@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from frpd.admin.control_socket import path_of
+from frpd.admin.control_socket import name_of, path_of
 from frpd.cli.admin_client import Target
 from frpd.cli.flags import add_config_flags
 from frpd.errors import ConfigError
@@ -101,7 +101,7 @@ def _server_ways(path: str, options: argparse.Namespace) -> Ways:
 
 
 def _client_ways(path: str, options: argparse.Namespace) -> Ways:
-    # As above: slow.
+    # It is slow to import, as above.
     from frpd.config.load import load_client_common  # noqa: PLC0415
 
     common = load_client_common(options.config, dialect=options.ini_dialect)
@@ -115,7 +115,7 @@ def _client_ways(path: str, options: argparse.Namespace) -> Ways:
 
 
 def _ways(program: str, file: str, setting: str, port: Target, key: str) -> Ways:
-    socket = path_of(setting, program)
+    socket = path_of(setting, name_of(file, program))
     targets = [Target(socket)] if socket else []
     if port.port:
         targets.append(port)
@@ -129,11 +129,11 @@ def _ways(program: str, file: str, setting: str, port: Target, key: str) -> Ways
 
 def _side_by_content(path: str, dialect: str | None) -> str:
     """Return whose keys a file has; a frpc.ini if it has nobody's."""
-    # As above: slow.
+    # It is slow to import, as above.
     from frpd.config.fields import CLIENT, SERVER  # noqa: PLC0415
     from frpd.config.ini import Dialect, dialect_named, parse  # noqa: PLC0415
-    from frpd.config.problems import Problems  # noqa: PLC0415
-    from frpd.config.source import read_lines  # noqa: PLC0415
+    from frpd.config.problems import Problems  # noqa: PLC0415 - with the others
+    from frpd.config.source import read_lines  # noqa: PLC0415 - with the others
 
     try:
         lines = read_lines(path, os.environ, Problems())

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from frpd.admin import control_socket
-from frpd.admin.control_socket import ControlSocket, open_control_socket, path_of
+from frpd.admin.control_socket import ControlSocket, name_of, open_control_socket, path_of
 from frpd.errors import ConfigError
 
 
@@ -122,3 +122,10 @@ def test_a_successor_s_socket_is_not_removed(tmp_path: Path) -> None:
     with opened(str(path)).sock:
         old.remove()
         assert connects(path)
+
+
+def test_a_socket_is_called_as_the_file() -> None:
+    assert name_of("/etc/frp/office.ini", "frps") == "office"
+    assert name_of("./frpc.ini", "frpc") == "frpc"
+    assert name_of(None, "frps") == "frps"
+    assert path_of("", name_of("/etc/frp/office.ini", "frps")).endswith("/office.sock")
