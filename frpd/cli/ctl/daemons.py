@@ -276,18 +276,17 @@ def _default_sockets() -> list[str]:
 
 
 def _unreachable(target: Target, error: TransportError) -> UnreachableError:
-    cause = error.__cause__
-    where = target.where
-    if isinstance(cause, FileNotFoundError):
-        text = f"there is no control socket {where}"
-        return UnreachableError(text, nobody=True)
+    cause, where = error.__cause__, target.where
     if isinstance(cause, ConnectionRefusedError):
         return UnreachableError(f"nobody listens at {where}", nobody=True)
-    if isinstance(cause, PermissionError) and target.path:
+    if target.path and isinstance(cause, FileNotFoundError):
+        return UnreachableError(f"there is no control socket {where}", nobody=True)
+    if target.path and isinstance(cause, PermissionError):
         return UnreachableError(f"{where}: permission denied: {remedy_of(where)}", nobody=False)
     if isinstance(cause, TimeoutError):
-        return UnreachableError(f"{where}: no answer in time", nobody=False)
-    if isinstance(cause, OSError):
+        reason = "no answer in time"
+    elif isinstance(cause, OSError):
         reason = (cause.strerror or str(cause)).lower()
-        return UnreachableError(f"{where}: {reason}", nobody=False)
-    return UnreachableError(f"{where}: {cause}", nobody=False)
+    else:
+        reason = str(cause or error)
+    return UnreachableError(f"{where}: {reason}", nobody=False)

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from frpd.cli.config_file import ConfigFile
 from frpd.cli.ctl.command import Command
 from frpd.cli.ctl.daemons import CtlError, Daemon, add_daemon_flags, all_daemons
 from frpd.cli.ctl.files import side_of
@@ -18,6 +17,7 @@ from frpd.clock import MonotonicClock
 from frpd.errors import ConfigError
 
 if TYPE_CHECKING:
+    from frpd.cli.config_file import ConfigFile
     from frpd.cli.doctor.case import Case
     from frpd.cli.doctor.examine import Result
 
@@ -64,6 +64,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
         CtlError: no file was named, and no daemon answers.
     """
     # It is slow, as above.
+    from frpd.cli.config_file import ConfigFile  # noqa: PLC0415
     from frpd.cli.doctor.case import WHOLE_SECONDS, Case  # noqa: PLC0415
 
     clock = MonotonicClock()
@@ -87,6 +88,9 @@ def _daemon(options: argparse.Namespace) -> Daemon | str:
 
 
 def _file_of(daemon: Daemon) -> ConfigFile | None:
+    # It is slow, as above.
+    from frpd.cli.config_file import ConfigFile  # noqa: PLC0415
+
     path = daemon.about.get("config_file")
     return ConfigFile(path) if isinstance(path, str) and path else None
 

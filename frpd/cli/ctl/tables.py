@@ -18,6 +18,9 @@ GOOD: Final = "32"
 BAD: Final = "31"
 DOUBTFUL: Final = "33"
 
+_FILLER: Final = "\x00"
+"""No cell has it: plain() lets nothing pass that cannot be printed."""
+
 
 class Column(NamedTuple):
     """One column.
@@ -54,8 +57,9 @@ def table(
 ) -> list[str]:
     """Return the lines of a table, heading first; no row, no line."""
     # It takes a quarter of a start, and --json needs it not.
-    from tabulate import tabulate  # noqa: PLC0415
+    import tabulate  # noqa: PLC0415
 
+    tabulate.WIDE_CHARS_MODE = False  # it would need wcwidth; see _filled
     cells = [[plain(cell) for cell in row] for row in rows]
     if not cells:
         return []
@@ -68,13 +72,13 @@ def table(
     if screen.colour and fits:
         for row in cells[1:]:
             row[:] = map(_painted, columns, row)
-    text = tabulate(
-        cells,
+    text = tabulate.tabulate(
+        [list(map(_filled, row)) for row in cells],
         tablefmt="plain",
         disable_numparse=True,
         colalign=["right" if column.is_number else "left" for column in columns],
     )
-    lines = (indent + line.rstrip() for line in text.splitlines())
+    lines = (indent + line.replace(_FILLER, "").rstrip() for line in text.splitlines())
     return [line if fits or screen.width is None else cut(line, screen.width) for line in lines]
 
 
@@ -137,6 +141,11 @@ def _fit(rows: Sequence[list[str]], are_numbers: Sequence[bool], width: int) -> 
             for cell, limit in zip(row, limits, strict=True)
         ]
     return excess <= 0
+
+
+def _filled(cell: str) -> str:
+    """Return a cell that has as many letters as it takes columns; the fillers go later."""
+    return cell if cell.isascii() else cell + _FILLER * (room_of(cell) - len(cell))
 
 
 def _painted(column: Column, cell: str) -> str:

@@ -49,8 +49,8 @@ def with_figures(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def tcp_figures(wanted: Iterable[Ends]) -> Mapping[Ends, TcpFigures]:
     """Return what is known; nothing where pyroute2 or the kernel's inet_diag is missing."""
-    # Slow, and not on every machine.
     try:
+        # It is slow to import, and not every machine has it.
         from pyroute2.netlink.diag import SS_CONN, DiagSocket  # noqa: PLC0415
         from pyroute2.netlink.exceptions import NetlinkError  # noqa: PLC0415
     except ImportError:
