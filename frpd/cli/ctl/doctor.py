@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from frpd.cli.doctor.case import Case
     from frpd.cli.doctor.examine import Result
 
-GREET_SECONDS: Final = 2.0
+GREET_SECONDS: Final = 4.0
 WORD_WIDTH: Final = 9
 NAME_WIDTH: Final = 14
 _COLOURS: Final = {"ok": GOOD, "warning": DOUBTFUL, "fault": BAD}

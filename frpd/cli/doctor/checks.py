@@ -34,7 +34,7 @@ class Check(NamedTuple):
 
     name: str
     examine: Callable[[Case], Iterable[Finding]]
-    seconds: float = 3.0
+    seconds: float = 5.0
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -45,7 +45,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("limits", check_limits),
     Check("log", check_logs),
     Check("certificates", check_certificates),
-    Check("ports", check_ports),
+    Check("ports", check_ports, 8.0),
     Check("dns", check_dns, 5.0),
     Check("reach", check_reach, 6.0),
     Check("login", check_login, 12.0),
@@ -53,7 +53,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("services", check_services, 8.0),
     Check("session", check_session),
     Check("proxies", check_proxies),
-    Check("clients", check_clients, 4.0),
+    Check("clients", check_clients),
     Check("load", check_load),
     Check("traffic", check_traffic, 10.0),
 )

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from frpd.cli.doctor.banner import greeting, name_of
+from tests.helpers.frp_listeners import Peer, says
 from tests.helpers.programs import free_port
-from tests.unit.cli.doctor.peer import Peer, says
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from frpd.cli.doctor.login import AS_SET, Variant, check_login, judge_login, var
 from frpd.cli.doctor.probe import LoginResult, Outcome
 from frpd.client.login_attempt import NO_SEAL, NOT_PROVED, STRIPPED
 from frpd.config.client import ClientConfig, ClientSetup
-from tests.unit.cli.doctor.peer import Peer, frps_without_mux, says
+from tests.helpers.frp_listeners import Peer, frps_without_mux, says
 
 MUX, TLS, BOTH = (
     Variant(other_mux=True, other_tls=False),

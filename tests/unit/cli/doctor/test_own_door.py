@@ -10,7 +10,7 @@ from frpd.cli.doctor.own_door import check_own_door, client_of, judge_own_door
 from frpd.cli.doctor.probe import LoginResult, Outcome
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
-from tests.unit.cli.doctor.peer import Peer, frps_without_mux
+from tests.helpers.frp_listeners import Peer, frps_without_mux
 
 AT = "127.0.0.1:7000"
 

@@ -10,8 +10,8 @@ from frpd.cli.doctor.probe import Outcome, log_in
 from frpd.client.login_attempt import NO_SEAL
 from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
+from tests.helpers.frp_listeners import Json, Peer, frps_without_mux, silent
 from tests.helpers.programs import free_port
-from tests.unit.cli.doctor.peer import Json, Peer, frps_without_mux, silent
 
 SECONDS = 10.0
 NOW = 1_600_000_000
