@@ -12,7 +12,7 @@ import pytest
 from frpd import __version__
 from tests.helpers.programs import BIN, free_port, is_free, run, wait_until
 from tests.helpers.stage import READY, Stage, started
-from tests.helpers.visitors import echoes
+from tests.helpers.visitors import echoes, wait_for_echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +147,19 @@ def test_the_quick_form_encrypts_and_compresses(stage: Stage, echo_port: int) ->
     proxy = ["--local_port", str(echo_port), "--remote-port", str(port), "--proxy_name", "x"]
     stage.start("frpc", FRPC, "tcp", *words, *proxy, env={}).wait_for(started("x"))
     assert echoes(port, os.urandom(100_000))
+
+
+def test_quick_forms_are_both_ends_of_a_secret_proxy(stage: Stage, echo_port: int) -> None:
+    bind_port, older, newer = str(free_port()), free_port(), free_port()
+    stage.start("frps", FRPS, "-p", bind_port, "word", env={}).wait_for(READY)
+    common = ("-s", f"127.0.0.1:{bind_port}", "--sk", "key")
+    proxy = ("-n", "vault", "-l", str(echo_port), "--strict-config", "--allow-unsafe=x")
+    stage.start("vault", FRPC, "stcp", *common, *proxy, env={}).wait_for(started("vault"))
+    visits = (*common, "--server_name", "vault", "--bind-addr=127.0.0.1", "--bind_port")
+    stage.start("older", FRPC, "stcp", "--role", "visitor", *visits, str(older), env={})
+    stage.start("newer", FRPC, "stcp", "visitor", *visits, str(newer), "-n", "door", env={})
+    for port in (older, newer):
+        wait_for_echo(port)
 
 
 def test_a_taken_port_is_told_with_its_holder(stage: Stage) -> None:
