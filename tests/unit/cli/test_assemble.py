@@ -79,6 +79,16 @@ def test_frps_says_that_it_listens_and_returns_what_the_daemon_returns(
     ]
 
 
+def test_a_frps_without_a_file_says_so_to_a_hang_up(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], free_port: int
+) -> None:
+    monkeypatch.setattr(assemble, "Daemon", OneLook)
+    monkeypatch.setattr(OneLook, "port", free_port)
+    assert assemble.run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=free_port), []) == STATUS
+    OneLook.on_hangup()
+    assert capfd.readouterr().out.endswith("SIGHUP: there is no file to read again\n")
+
+
 def test_a_taken_port_is_one_line_that_names_the_holder(
     capfd: pytest.CaptureFixture[str], taken_port: int
 ) -> None:

@@ -15,6 +15,7 @@ from frpd.errors import FrpError, LimitError
 from frpd.net.listener import ListenError
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import Ping, Pong, StartWorkConn
+from tests.helpers.authority import Authority
 from tests.helpers.peers import TOKEN, ScriptedClient, Wire
 from tests.helpers.programs import free_port
 from tests.helpers.seal import quick_stretch
@@ -163,6 +164,13 @@ def test_layers_change_with_their_files_only(world: World, tmp_path: Path) -> No
     with pytest.raises(FrpError, match="tls_trusted_ca_file"):
         house.reload(tls_trusted_ca_file=str(tmp_path / "none.pem"))
     assert house.service.config.tls_trusted_ca_file == ""
+    assert house.service._reception.layers is layers
+    certificate, key = Authority(tmp_path).issue("127.0.0.1")
+    house.reload(tls_cert_file=str(certificate), tls_key_file=str(key))
+    of_files = house.service._reception.layers
+    assert of_files is not layers
+    house.reload()  # reads them again
+    assert house.service._reception.layers is not of_files
 
 
 def test_the_subdomain_host_is_for_new_proxies(world: World) -> None:
