@@ -25,6 +25,7 @@ from frpd.cli.verify import print_refusals, verify_client
 from frpd.config.client import ClientSetup
 from frpd.config.load import Loaded, load_client
 from frpd.errors import ConfigError
+from frpd.net.notify_socket import tell_failure
 
 DEFAULT_FILE: Final = "./frpc.ini"
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(options, daemon_options(parser, options))
     except ConfigError as error:
         print(error, flush=True)
+        tell_failure(str(error))
         return 1
 
 

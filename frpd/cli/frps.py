@@ -22,6 +22,7 @@ from frpd.config.fields import SERVER
 from frpd.config.flags import server_from_flags
 from frpd.config.load import load_server
 from frpd.errors import ConfigError
+from frpd.net.notify_socket import tell_failure
 
 FLAGS = (
     ("bind_addr", ""),
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             loaded = server_from_flags(given(options, FLAGS))
     except ConfigError as error:
         print(error, flush=True)
+        tell_failure(str(error))
         return 1
     if print_refusals(loaded):
         return 1

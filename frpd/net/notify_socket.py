@@ -7,11 +7,12 @@ manager has no room for, because it is busy, is sent when it has, in the same or
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import os
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 from frpd.log import get_logger
@@ -130,6 +131,16 @@ class NotifySocket:
         if self._waiting:
             self._forget_first()
         self._arm()
+
+
+def tell_failure(reason: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the manager, if there is one, why a program ends before it has begun."""
+    address = environ.get("NOTIFY_SOCKET")
+    if address:
+        with contextlib.suppress(OSError):  # what it says elsewhere has to do
+            told = NotifySocket(address)
+            told.send(f"STATUS={reason}")
+            told.close()
 
 
 def _one_line(assignment: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from frpd.net import notify_socket
-from frpd.net.notify_socket import NotifySocket
+from frpd.net.notify_socket import NotifySocket, tell_failure
 from frpd.selector_loop import SelectorLoop
 
 TURNS = 20_000
@@ -143,3 +143,10 @@ def test_a_deaf_manager_costs_bounded_memory_and_a_short_wait_at_the_end(
     assert caplog.text.count("does not listen") == 1
     told.close()
     assert not told._waiting
+
+
+def test_why_nothing_begins_is_told_to_whoever_is_there(manager: socket.socket, path: str) -> None:
+    tell_failure("[common] bind_port: banana", {"NOTIFY_SOCKET": path})
+    assert heard(manager) == "STATUS=[common] bind_port: banana"
+    tell_failure("nobody listens", {"NOTIFY_SOCKET": f"{path}.not"})
+    tell_failure("nobody asks", {})
