@@ -248,8 +248,14 @@ def test_packets_that_vanish_in_a_namespace(client_file: ClientFile) -> None:
     if subprocess.run([ip, "netns", "add", name], check=False, capture_output=True).returncode:
         pytest.skip("no network namespaces here")
     try:
-        # A dummy device swallows whatever is sent by it.
-        for words in ("link add d0 type dummy", "addr add 192.0.2.1/24 dev d0", "link set d0 up"):
+        # Nobody answers to the address of the hardware, so packets go out and are gone.
+        for words in (
+            "link add v0 type veth peer name v1",
+            "addr add 192.0.2.1/24 dev v0",
+            "link set v0 up",
+            "link set v1 up",
+            "neigh add 192.0.2.2 lladdr 02:00:00:00:00:02 dev v0 nud permanent",
+        ):
             subprocess.run([ip, "-n", name, *words.split()], check=True)
         path = client_file.with_fault(server_addr="192.0.2.2")
         says_firewall(doctor(path, ip, "netns", "exec", name))
