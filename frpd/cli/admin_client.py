@@ -129,7 +129,8 @@ def call(
         data = json.dumps(body).encode()
         headers["Content-Type"] = "application/json"
     try:
-        with contextlib.suppress(BrokenPipeError):  # who refuses us has not read all, but answers
+        # Who refuses us has not read all, but has answered.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request(method, path, data, headers)
         response = connection.getresponse()
         return Answer(response.status, response.read(MAX_ANSWER_BYTES))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ from typing import Any
 import pytest
 
 from frpd.admin import control_socket
-from frpd.cli.admin_client import Answer, Target, call, client_target
+from frpd.cli.admin_client import SECONDS, Answer, Target, call, client_target
 from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
 from frpd.errors import TransportError
+from tests.helpers.authority import Authority
 
 
 class Api(HTTPServer):
@@ -25,6 +28,7 @@ class Api(HTTPServer):
         self.address_family = family
         super().__init__(address, _Handler)
         self.asked: list[tuple[str, str, str | None, bytes]] = []
+        self.tls: ssl.SSLContext | None = None
         self.thread = threading.Thread(target=self.serve_forever, args=(0.01,))
         self.thread.start()
 
@@ -34,6 +38,9 @@ class Api(HTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         sock, _ = self.socket.accept()
+        if self.tls is not None:
+            sock.settimeout(SECONDS)  # so that a client that goes away does not keep us
+            sock = self.tls.wrap_socket(sock, server_side=True)
         return sock, ("peer", 0)
 
 
@@ -86,6 +93,39 @@ def test_a_control_socket_is_asked_without_one(unix_api: Api) -> None:
     assert answer.json() == {"code": 1, "msg": "so so"}
     call(Target(str(unix_api.server_address)), "POST", "/api/y", body=b"as it is")
     assert unix_api.asked == [("GET", "/api/x", None, b""), ("POST", "/api/y", None, b"as it is")]
+
+
+def test_a_port_with_https_is_known_by_its_certificate_alone(api: Api, tmp_path: Path) -> None:
+    """Whatever name the certificate has, and whoever has signed it."""
+    authority = Authority(tmp_path)
+    pair, other = authority.issue("frps.example"), authority.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    api.tls = context
+    target = Target(host="127.0.0.1", port=int(api.server_address[1]), certificate=pair.cert)
+    assert call(target, "GET", "/api/x").status == 202
+    with pytest.raises(TransportError, match=r'Get "https://.*certificate verify failed'):
+        call(replace(target, certificate=other.cert), "GET", "/api/x")
+    with pytest.raises(TransportError, match=r"none\.crt: no such file"):
+        call(replace(target, certificate=str(tmp_path / "none.crt")), "GET", "/api/x")
+
+
+def test_who_answers_before_it_has_read_is_heard(tmp_path: Path) -> None:
+    """As a control socket does that somebody without the right to it has connected to."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+
+        def talk() -> None:
+            sock, _ = server.accept()
+            with sock:
+                sock.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+
+        other = threading.Thread(target=talk)
+        other.start()
+        answer = call(Target(str(tmp_path / "s")), "PUT", "/", body=bytes(4 << 20))
+        other.join()
+    assert (answer.status, answer.message()) == (403, "no")
 
 
 def test_nobody_there_is_said_in_go_s_words(tmp_path: Path) -> None:
