@@ -6,6 +6,7 @@ import socket
 import psutil
 import pytest
 
+from frpd.net import port_holder as module
 from frpd.net.port_holder import port_holder
 from tests.unit.net.conftest import needs_ipv6
 
@@ -30,3 +31,9 @@ def test_what_cannot_be_seen_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
     assert port_holder(80) == ""
+
+
+def test_in_a_sandbox_nobody_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NEEDED", "/proc/nothing")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert port_holder(server.getsockname()[1]) == ""
