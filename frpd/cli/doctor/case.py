@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from frpd.cli.config_file import ConfigFile
-from frpd.cli.ctl.daemons import CtlError, Daemon, ask
+from frpd.cli.ctl.daemons import CtlError, Daemon, ask, greet
 from frpd.clock import Clock, MonotonicClock, unix_now
 from frpd.config.client import ClientSetup
 from frpd.config.server import ServerConfig
@@ -62,6 +63,13 @@ class Case:
         """Of the daemon that runs; 0 for none."""
         pid = self.status.get("pid", 0)
         return pid if isinstance(pid, int) else 0
+
+    def look_again(self) -> None:
+        """Have the daemon say anew how things are; if it does not, what it said before stays."""
+        if isinstance(self.daemon, Daemon):
+            with contextlib.suppress(CtlError):
+                target, file = self.daemon.target, self.daemon.file
+                self.daemon = greet(target, file, seconds=self.seconds(API_SECONDS))
 
     def get(self, path: str) -> Any:
         """Return what the daemon answers to a GET.

@@ -118,6 +118,11 @@ def _taken(program: str, what: str, key: str, holder: str, pid: int) -> Finding:
         return ok(f"{what} is {program}'s own")
     if pid and not holder:
         return ok(f"{what} is taken, and {program} runs")
+    if not pid and holder.startswith(f"{program} ("):
+        return warning(
+            f"{what} is held by {holder}, which may be that of this file",
+            f"if it is not, stop that process, or choose another {key}",
+        )
     return fault(
         f"the port is taken: {what} is held by {holder or 'a process that only root can see'}",
         f"stop that process, or choose another {key}",

@@ -15,7 +15,9 @@ ASK_SERVER: Final = "ask the server's operator, or look into its log"
 
 
 def check_session(case: Case) -> Iterable[Finding]:
-    """Look at the session with the server."""
+    """Look at the session with the server, as it is by now."""
+    if case.program == "frpc":
+        case.look_again()
     server = case.status.get("server")
     return [judge_session(server)] if isinstance(server, Mapping) else []
 
@@ -25,7 +27,12 @@ def judge_session(server: Mapping[str, Any]) -> Finding:
     address = server.get("address", "the server")
     if server.get("is_connected"):
         return ok(f"frpc is connected to {address} ({server.get('speaks', '')})")
-    error = server.get("last_error") or "it has not got an answer yet"
+    error = server.get("last_error")
+    if not error:
+        return warning(
+            f"frpc is about to log in to {address}",
+            "ask again in some seconds; if it stays so, see what is said of reach and login here",
+        )
     return fault(
         f"frpc has no session with {address}: {error}",
         "do what is said of dns, reach and login here; frpc tries again by itself",

@@ -34,3 +34,13 @@ def test_a_daemon_has_said_who_it_is() -> None:
     assert case.pid == 17
     with pytest.raises(CtlError, match="no control socket"):
         case.get("/api/conns")
+
+
+def test_a_daemon_that_is_silent_by_now_leaves_what_it_said() -> None:
+    daemon = Daemon(Target("/no/such/socket"), {"program": "frps", "pid": 17})
+    case = Case("frps", daemon=daemon)
+    case.look_again()
+    assert case.daemon is daemon
+    nobody = Case("frps", daemon="it does not run")
+    nobody.look_again()
+    assert nobody.daemon == "it does not run"

@@ -38,6 +38,12 @@ def test_a_session_is_fine_and_none_is_a_fault_with_its_reason() -> None:
     assert "connection refused" in finding.found
 
 
+def test_who_has_only_just_begun_is_a_warning() -> None:
+    finding = judge_session({**LOST, "last_error": ""})
+    assert finding.verdict is Verdict.WARNING
+    assert "about to log in" in finding.found
+
+
 @pytest.mark.parametrize(
     ("status", "err", "verdict", "found", "remedy"),
     [
