@@ -121,7 +121,6 @@ def role_options(role: str) -> tuple[Option, ...]:
             "ROLE_repository",
             "dict",
             "For repository: an apt repository to add. Without it apt's own are used.",
-            default="{}",
             options=_REPOSITORY,
         ),
         Option(
@@ -161,7 +160,7 @@ def key_options(rows: Iterable[Field], groups: Mapping[str, Rows]) -> tuple[Opti
     for group, own in groups.items():
         for option in map(_option, _served(own)):
             owners.setdefault(option.name, []).append(group)
-            found.setdefault(option.name, option)
+            found.setdefault(option.name, option._replace(required=False))
     return tuple(
         option._replace(doc=f"{option.doc} For {', '.join(owners[name])}.")
         if name in owners
@@ -183,7 +182,7 @@ def _option(row: Field) -> Option:
         type=_type(row),
         doc=_described(row),
         choices=row.choices,
-        required=row.required and not row.name.startswith("plugin_"),
+        required=row.required,
         secret=row.kind is Kind.SECRET,
     )
 
