@@ -129,7 +129,7 @@ def test_a_hang_up_ends_nobody(stage: Stage, echo_port: int) -> None:
     with visit(tunnel.ports["web"]) as visitor:
         assert exchange(visitor, b"before") == b"before"
         tunnel.frps.signal(signal.SIGHUP)
-        tunnel.frps.wait_for("SIGHUP: this version cannot reload frps yet")
+        tunnel.frps.wait_for(RELOADED)
         tunnel.frpc.signal(signal.SIGHUP)
         tunnel.frpc.wait_for(RELOADED)
         assert exchange(visitor, b"after") == b"after"
