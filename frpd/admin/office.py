@@ -30,8 +30,8 @@ from frpd.workers import WorkerPool
 CONTROL: Final = "control socket"
 """REMOTE_ADDR of who came by the control socket; of others it is an address."""
 MAX_CONNECTIONS: Final = 64
-MAX_PER_SOURCE: Final = 16
-"""By TCP, from one address."""
+MAX_PER_SOURCE: Final = 32
+"""By TCP, from one address; a browser opens six."""
 HANDSHAKE_SECONDS: Final = 10.0
 
 NOT_TRUSTED: Final = (
