@@ -22,6 +22,8 @@ LATE: Final = (
     "frpd.admin.frps.desk",
     "frpd.admin.frps_api",
     "frpd.admin.web_server",
+    "frpd.config.flags",
+    "frpd.config.kinds",
     "frpd.net.certificates",
     "frpd.transports.tls",
     "frpd.transports.upstream_proxy",
