@@ -23,7 +23,8 @@ done
 shift $((OPTIND - 1))
 folder=$(readlink -m -- "$1")
 stamp=$folder/var/lib/frpd-test-root
-wanted=$suite
+packages=systemd-sysv,dbus,iproute2,procps,python3,curl,logrotate,bash-completion,man-db
+wanted="$suite $packages"
 [ -z "$more" ] || wanted="$suite $more"
 [ -z "$deb" ] || wanted="$wanted $(dpkg-deb -f "$deb" Depends Recommends | sha256sum)"
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
@@ -51,7 +52,7 @@ mkdir -p "${folder%/*}"
 # The package lists and what is downloaded stay: apt in there has no network.
 # shellcheck disable=SC2016 # $1 is mmdebstrap's: the folder
 sources | mmdebstrap --variant=minbase --skip=cleanup/apt \
-    --include=systemd-sysv,dbus,iproute2,procps,python3,logrotate,bash-completion,man-db \
+    --include="$packages" \
     ${more:+--include="$more"} \
     ${deb:+--customize-hook="copy-in '$deb' /tmp"} \
     ${deb:+--customize-hook='chroot "$1" sh -c "apt-get clean && apt-get -y --download-only -o APT::Install-Recommends=true install /tmp/*.deb && rm /tmp/*.deb"'} \

@@ -32,6 +32,8 @@ new=$("$root/tools/build-deb.sh" "$work/new")
 [ -n "$old" ] || old=$("$root/tools/build-deb.sh" -v 0.0.1~previous "$work/old")
 mkdir "$work/tools"
 cp -r "$root/tools/lifecycle" "$root/tools/__init__.py" "$work/tools/"
+mkdir -p "$work/debian"
+cp -r "$root/debian/tests" "$work/debian/"
 cp "$old" "$work/old.deb"
 cp "$new" "$work/new.deb"
 echo "==> a fresh Debian: $suite"

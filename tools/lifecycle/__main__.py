@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import signal
 import stat
 import sys
@@ -31,7 +32,8 @@ from tools.lifecycle.machine import (
 
 SERVER, CLIENT = "/etc/frp/frps.ini", "/etc/frp/frpc.ini"
 ECHO, WEB, UDP, SOCKET = 8080, 8081, 8082, "/run/app.sock"
-TCP_OUT, UDP_OUT, FILES_OUT, SOCKET_OUT, LATE_OUT, SECOND_OUT = 6080, 6082, 6083, 6084, 6085, 6180
+TCP_OUT, UDP_OUT, FILES_OUT, SOCKET_OUT, LATE_OUT, FAR_OUT = 6080, 6082, 6083, 6084, 6085, 6086
+SECOND_OUT = 6180
 SITE, HOST = "/srv/site", "shop.example.com"
 UNITS = ("frps", "frpc")
 SECOND = ("frps@office-server", "frpc@office-client")
@@ -65,6 +67,19 @@ remote_port = {SOCKET_OUT}
 plugin = unix_domain_socket
 plugin_unix_path = {SOCKET}
 """
+# A client that the upgrade does not touch, as one on another machine.
+FAR, FAR_UNIT = "/root/far.ini", "far-frpc"
+FAR_CLIENT = f"""[common]
+server_addr = 127.0.0.1
+token = {{token}}
+login_fail_exit = false
+control_socket = off
+
+[far]
+type = tcp
+local_port = {ECHO}
+remote_port = {FAR_OUT}
+"""
 SECOND_SERVER = """[common]
 bind_port = 7100
 token = {token}
@@ -88,11 +103,13 @@ class Story:
     def __init__(self, old: str, new: str) -> None:
         self.old, self.new = old, new
         self.before: set[str] = set()
+        self.installed: set[str] = set()
 
     def install(self) -> str:
         """`apt install ./frpd.deb`: everything is there, nothing runs."""
         self.before = files()
         said = apt("install", self.old)
+        self.installed = files()
         for unit in UNITS:
             check("disabled" in run("systemctl", "is-enabled", unit, ok=False), f"{unit} is on")
             check(not is_active(unit), f"{unit} runs")
@@ -168,18 +185,19 @@ class Story:
         return f"refused; the journal says: {said[0]}"
 
     def restart(self) -> str:
-        """`systemctl restart frps` under load: no visitor is refused."""
+        """`systemctl restart` under load: frps refuses no visitor."""
         said = []
-        for unit in ("frps", "frps", "frpc"):
+        for unit in ("frps", "frps", "frps", "frpc"):
             with visitors.load(TCP_OUT) as counts:
                 systemctl("restart", unit)
                 self.flows()
-            _nobody(counts)
+            if unit == "frps":  # which closes the ports of a frpc that goes
+                _nobody(counts)
             said.append(f"{unit}: {counts}")
         return "\n      ".join(said)
 
     def kill(self) -> str:
-        """`kill -9`: systemd starts it again, and visitors wait meanwhile."""
+        """`kill -9`: systemd starts it again; where it is frps, visitors wait meanwhile."""
         said = []
         for unit in UNITS:
             pid = main_pid(unit)
@@ -188,7 +206,8 @@ class Story:
                 took = wait_until(lambda: main_pid(unit) not in {0, pid}, f"{unit} is restarted")  # noqa: B023 (called here)
                 wait_until(lambda: is_active(unit), f"{unit} is up")  # noqa: B023 (called here)
                 took += wait_until(lambda: visitors.echoes(TCP_OUT), "traffic flows")
-            _nobody(counts)
+            if unit == "frps":
+                _nobody(counts)
             said.append(f"{unit}: back after {took:.1f} s; {counts}")
         return "\n      ".join(said)
 
@@ -211,11 +230,10 @@ class Story:
 
     def instances(self) -> str:
         """frps@NAME and frpc@NAME run beside the others."""
-        token = re.findall(r"token = (\S+)", _text(SERVER))[0]
         texts = zip(SECOND, (SECOND_SERVER, SECOND_CLIENT), strict=True)
         for unit, text in texts:
             path = f"/etc/frp/{unit.partition('@')[2]}.ini"
-            write(path, text.format(token=token))
+            write(path, text.format(token=_token()))
             os.chmod(path, 0o640)
             run("chgrp", "frpd", path)
             systemctl("enable", "--now", unit)
@@ -229,7 +247,10 @@ class Story:
         everyone = (*UNITS, *SECOND)
         pids = {unit: main_pid(unit) for unit in everyone}
         sums = {path: _sum(path) for path in Path("/etc/frp").iterdir()}
-        with visitors.load(TCP_OUT) as counts:
+        write(FAR, FAR_CLIENT.format(token=_token()))
+        run("systemd-run", f"--unit={FAR_UNIT}", "--quiet", "frpc", "-c", FAR)
+        wait_until(lambda: visitors.echoes(FAR_OUT), "the client of another machine")
+        with visitors.load(FAR_OUT) as counts:
             apt("install", self.new)
             self.flows()
             wait_until(lambda: visitors.echoes(SECOND_OUT), "the second pair")
@@ -240,6 +261,8 @@ class Story:
         check(sums == {path: _sum(path) for path in Path("/etc/frp").iterdir()}, "an ini changed")
         check(run("dpkg", "--verify", "frpd") == "", "files differ from the package")
         _nobody(counts)
+        systemctl("stop", FAR_UNIT)
+        Path(FAR).unlink()
         return f"to {_version()}: {counts}"
 
     def upgrade_off(self) -> str:
@@ -272,16 +295,31 @@ class Story:
         self.flows()
         return "the configuration was kept, traffic flows"
 
+    def autopkgtests(self) -> str:
+        """The tests that the package brings for Debian's own machinery."""
+        kept = _text(CLIENT)
+        for name in ("smoke", "tunnel", "upgrade"):
+            folder = f"/root/autopkgtest-{name}"
+            Path(folder).mkdir()
+            known = (f"AUTOPKGTEST_TMP={folder}", f"FRPD_DEB={self.new}")
+            run("env", *known, f"/v/debian/tests/{name}")
+            shutil.rmtree(folder)
+        write(CLIENT, kept)
+        systemctl("reload", "frpc")
+        return "smoke, tunnel, upgrade"
+
     def purge(self) -> str:
         """`apt purge`: nothing stays but the user, as Debian's policy has it."""
         for unit in SECOND:
             systemctl("disable", unit)
             Path(f"/etc/frp/{unit.partition('@')[2]}.ini").unlink()
-        apt("purge", "--autoremove", "frpd")
-        left = sorted(path for path in files() - self.before if not path.startswith(SITE))
-        left += [path for path in ("/run/frpd", "/var/log/frpd") if Path(path).exists()]
-        left = [path for path in left if path not in {"/srv/site", "/etc/subuid-", "/etc/subgid-"}]
-        check(not left, f"left behind: {' '.join(left)}")
+        apt("purge", "frpd")
+        # Libraries stay until somebody says autoremove; what they brought was there from the start.
+        now = files() - self.before
+        left = {path for path in now if "frp" in path} | (now - self.installed)
+        left |= {path for path in ("/run/frpd", "/var/log/frpd") if Path(path).exists()}
+        left -= {SITE, f"{SITE}/hello.txt"}
+        check(not left, f"left behind: {' '.join(sorted(left))}")
         failed = systemctl("--failed", "--no-legend")
         check(not failed.strip(), f"failed units: {failed}")
         return "no file, no folder, no unit"
@@ -295,6 +333,10 @@ def _nobody(counts: visitors.Counts, *, cut: bool = False) -> None:
     check(counts.refused == 0, f"visitors were refused: {counts}")
     if cut:
         check(counts.cut + counts.standing_cut == 0, f"visitors were cut: {counts}")
+
+
+def _token() -> str:
+    return str(re.findall(r"token = (\S+)", _text(SERVER))[0])
 
 
 def _text(path: str) -> str:
@@ -315,7 +357,7 @@ def main(arguments: list[str]) -> int:
     steps: list[Callable[[], str]] = [
         story.install, story.start, story.flows, story.reload_good, story.reload_bad,
         story.restart, story.kill, story.watchdog, story.instances, story.upgrade,
-        story.upgrade_off, story.remove, story.again, story.purge,
+        story.upgrade_off, story.remove, story.again, story.autopkgtests, story.purge,
     ]  # fmt: skip
     for step in steps:
         begin = time.monotonic()
