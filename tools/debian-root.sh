@@ -24,8 +24,8 @@ shift $((OPTIND - 1))
 folder=$(readlink -m -- "$1")
 stamp=$folder/var/lib/frpd-test-root
 packages=systemd-sysv,dbus,iproute2,procps,python3,curl,logrotate,bash-completion,man-db
+[ -z "$more" ] || packages=$packages,$more
 wanted="$suite $packages"
-[ -z "$more" ] || wanted="$suite $more"
 [ -z "$deb" ] || wanted="$wanted $(dpkg-deb -f "$deb" Depends Recommends | sha256sum)"
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
@@ -53,7 +53,6 @@ mkdir -p "${folder%/*}"
 # shellcheck disable=SC2016 # $1 is mmdebstrap's: the folder
 sources | mmdebstrap --variant=minbase --skip=cleanup/apt \
     --include="$packages" \
-    ${more:+--include="$more"} \
     ${deb:+--customize-hook="copy-in '$deb' /tmp"} \
     ${deb:+--customize-hook='chroot "$1" sh -c "apt-get clean && apt-get -y --download-only -o APT::Install-Recommends=true install /tmp/*.deb && rm /tmp/*.deb"'} \
     --customize-hook='rm -f "$1/etc/resolv.conf"' \
