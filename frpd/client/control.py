@@ -312,7 +312,7 @@ class ControlSession:
             self.log.warning("the server refused a work connection: %s", start.error)
             work.close()
             return
-        entry = self._table.running(start.proxy_name)
+        entry = self._table.visited(start.proxy_name)
         if entry is None or entry.server is None:
             self.log.warning("a visitor for [%s], which does not run", start.proxy_name)
             work.close()

@@ -57,6 +57,8 @@ class ProxyEntry:
     """When it entered its phase, on the loop's clock; 0.0 before the first session."""
     stale: int = 0
     """Answers still to come to those who had the name before."""
+    had_forerunner: bool = False
+    """Whether visitors may still come for the settings that it had before in this session."""
 
     def enter(self, phase: Phase, now: float) -> None:
         """Change the phase; entering the same one again is no change."""
@@ -105,6 +107,8 @@ class ProxyTable:
             config.name: self._make(config) if config.name in fresh else before[config.name]
             for config in configs
         }
+        for name in fresh:
+            self.entries[name].had_forerunner = True
         gone = [before[name] for name in changes.gone]
         for entry in gone:
             self._withdraw(entry, send)
@@ -116,6 +120,7 @@ class ProxyTable:
     def register(self, send: Send, now: float) -> None:
         """Ask for every proxy; call it with each new session."""
         for entry in self.entries.values():
+            entry.had_forerunner = False
             self._ask(entry, send, now)
 
     def retry(self, send: Send, now: float) -> None:
@@ -164,9 +169,21 @@ class ProxyTable:
             entry.enter(Phase.CLOSED, now)
 
     def running(self, name: str) -> ProxyEntry | None:
-        """Return the proxy of a work connection, if it may have one."""
+        """Return a proxy that the server is known to serve."""
         entry = self.entries.get(name)
         return entry if entry is not None and entry.phase is Phase.RUNNING else None
+
+    def visited(self, name: str) -> ProxyEntry | None:
+        """Return the proxy of a work connection, if it may have one.
+
+        A visitor can overtake the answer that the proxy is there: on a stream of its own, when
+        it has waited for that at a port which outlived a restart of the server.
+        """
+        entry = self.entries.get(name)
+        if entry is None:
+            return None
+        early = entry.phase is Phase.WAIT_START and not entry.had_forerunner
+        return entry if early or entry.phase is Phase.RUNNING else None
 
     def _make(self, config: ProxyConfig) -> ProxyEntry:
         log = self._log.prefixed(config.section)

@@ -252,6 +252,24 @@ def test_a_late_answer_to_the_old_settings_is_not_taken_for_one_to_the_new(
     assert desk.table.entries["user.web"].error == "port already used"
 
 
+def test_a_visitor_may_overtake_the_answer_but_not_a_change_of_settings(desk: Desk) -> None:
+    assert desk.table.visited("user.web") is None
+    desk.table.register(desk.sent.append, 0.0)
+    assert desk.table.visited("user.web") is desk.table.entries["user.web"]
+    desk.reload(MOVED, SSH)
+    assert desk.table.visited("user.web") is None  # it may be for the old ones
+    desk.answer("user.web")
+    desk.answer("user.web")
+    assert desk.table.visited("user.web") is not None
+    desk.table.session_lost(1.0)
+    assert desk.table.visited("user.web") is None
+    desk.table.register(desk.sent.append, 2.0)
+    assert desk.table.visited("user.web") is not None
+    desk.answer("user.web", "port not allowed")
+    assert desk.table.visited("user.web") is None
+    assert desk.table.visited("nobody") is None
+
+
 def test_answers_of_several_incarnations_are_told_apart(desk: Desk) -> None:
     desk.table.register(desk.sent.append, 0.0)
     desk.reload(MOVED, SSH)
