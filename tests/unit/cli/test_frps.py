@@ -60,6 +60,50 @@ def test_flags_alone_make_the_configuration(started: Started) -> None:
     assert config.token.reveal() == "secret"
 
 
+@pytest.mark.parametrize(
+    ("flag", "text", "value"),
+    [
+        ("bind_addr", "127.0.0.1", "127.0.0.1"),
+        ("bind_port", "7001", 7001),
+        ("bind_udp_port", "7002", 7002),
+        ("kcp_bind_port", "7003", 7003),
+        ("proxy_bind_addr", "127.0.0.1", "127.0.0.1"),
+        ("vhost_http_port", "80", 80),
+        ("vhost_https_port", "443", 443),
+        ("vhost_http_timeout", "9", 9),
+        ("dashboard_addr", "127.0.0.1", "127.0.0.1"),
+        ("dashboard_port", "7500", 7500),
+        ("dashboard_user", "ann", "ann"),
+        ("dashboard_tls_cert_file", "/a", "/a"),
+        ("dashboard_tls_key_file", "/b", "/b"),
+        ("enable_prometheus", "true", True),
+        ("log_file", "/var/log/x", "/var/log/x"),
+        ("log_level", "warn", "warn"),
+        ("log_max_days", "9", 9),
+        ("disable_log_color", "true", True),
+        ("auth_timeout", "60", 60),
+        ("subdomain_host", "example.test", "example.test"),
+        ("max_ports_per_client", "3", 3),
+        ("tls_only", "true", True),
+    ],
+)
+def test_every_flag_has_both_spellings_and_its_effect(
+    started: Started, flag: str, text: str, value: object
+) -> None:
+    attribute = ALIASES.get(flag, flag)
+    for typed in (flag, flag.replace("_", "-")):
+        assert getattr(config_of(started, f"--{typed}={text}"), attribute) == value
+        assert getattr(config_of(started, f"--{typed}", text), attribute) == value
+
+
+def test_flags_that_are_secrets_or_lists(started: Started) -> None:
+    config = config_of(started, "--token=a", "--dashboard-pwd", "b", "--allow_ports", "1-3,9")
+    assert (config.token.reveal(), config.dashboard_pwd.reveal()) == ("a", "b")
+    assert 2 in config.allow_ports
+    assert 4 not in config.allow_ports
+    assert config_of(started, "-t", "c", "--log_way", "file").token.reveal() == "c"
+
+
 def test_without_any_flag_it_starts_on_the_defaults(started: Started) -> None:
     config = config_of(started)
     assert (config.bind_addr, config.bind_port) == ("0.0.0.0", 7000)
