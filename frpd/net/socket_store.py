@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import re
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, NamedTuple, Protocol
@@ -35,6 +36,8 @@ ANY: Final = "*"
 """Every address of both families."""
 MAX_NAME_CHARACTERS: Final = 255
 """What systemd takes as FDNAME, printable ASCII without a colon."""
+MAX_LISTED: Final = 100
+"""Sockets that a line of the log names."""
 LINGER_SECONDS: Final = 1.0
 """After this the manager has let go of a UDP port, which nothing but closing frees."""
 
@@ -132,10 +135,11 @@ class SocketStore:
         Args:
             wanted: is given the place, and the owner as ``take`` has it, "" for none.
         """
-        for one in list(self._inherited.values()):
-            if not wanted(one.place, one.owner):
-                _log.info("%s is no longer wanted: closed", one.place.describe())
-                self._give_up(one)
+        gone = [one for one in self._inherited.values() if not wanted(one.place, one.owner)]
+        if gone:
+            _log.info("inherited and no longer wanted, closed: %s", _list(gone))
+        for one in gone:
+            self._give_up(one)
 
     def park(self, seconds: float) -> None:
         """Hold what is left for its owners, for a time; call it once everything is bound.
@@ -320,8 +324,13 @@ def _readable(encoded: str) -> str:
     return f"{kind} [{name}]" if name else kind
 
 
-def _list(held: Iterable[_Inherited]) -> str:
-    return ", ".join(f"{one.place.describe()} of {_readable(one.owner)}" for one in held)
+def _list(held: Collection[_Inherited]) -> str:
+    said = [
+        one.place.describe() + (f" of {_readable(one.owner)}" if one.owner else "")
+        for one in itertools.islice(held, MAX_LISTED)
+    ]
+    left = len(held) - len(said)
+    return ", ".join(said) + (f", and {left} others" if left else "")
 
 
 def open_tcp(

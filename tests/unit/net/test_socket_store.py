@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from frpd.net import socket_store as module
 from frpd.net.listener import ListenError, bind_tcp
 from frpd.net.socket_store import (
     LINGER_SECONDS,
@@ -218,6 +219,19 @@ def test_what_no_setting_asks_for_is_closed_before_anything_is_bound(
     assert manager.names == [f"tcp/127.0.0.1/{ports[1]}/proxy%20a"]
     assert not can_connect(ports[0])
     later.close()
+
+
+def test_a_line_of_the_log_names_so_many_and_no_more(
+    manager: SocketKeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "MAX_LISTED", 1)
+    caplog.set_level("INFO")
+    first = SocketStore(manager.tell)
+    ports = [free_port(), free_port(), free_port()]
+    for port in ports:
+        open_tcp(first, HERE, port, "group g").close()
+    SocketStore(manager.tell, manager.pass_on()).sift(lambda _place, _owner: False)
+    assert f"closed: tcp {HERE}:{ports[0]} of group [g], and 2 others" in caplog.text
 
 
 @needs_ipv6
