@@ -5,7 +5,7 @@ import { bytes, clock, day, dayLong, rate } from "./format.js"
 import { t } from "./text.js"
 import { look } from "./look.js"
 
-const HEIGHT = 220
+const HEIGHT = 210
 let loading = null
 
 function uplot() {
@@ -91,7 +91,7 @@ function options(element, format, span) {
       y: { range: (_chart, _low, high) => [0, Math.max(high || 0, 1024) * 1.08] },
     },
     axes: [
-      { ...axis, space: 80, values: (_chart, splits) => splits.map((at) => clock(at).slice(-8)) },
+      { ...axis, size: 32, space: 80, values: (_chart, splits) => splits.map((at) => clock(at).slice(-8)) },
       { ...axis, size: 84, space: 40, values: (_chart, splits) => splits.map(format),
         incrs: increments() },
     ],
@@ -119,7 +119,7 @@ export function dayBars(daysIn, daysOut, caption) {
   const title = (one) =>
     `${dayLong(one.ago)}: ${t("traffic.in")} ${bytes(one.in)}, ${t("traffic.out")} ${bytes(one.out)}`
   const bar = (name, value) =>
-    h("span", { class: `bar ${name}`, vars: { "--part": value / most } })
+    h("span", { class: `day-bar ${name}`, vars: { "--part": value / most } })
   const column = (one) =>
     h("div", { class: "bar-day", title: title(one) },
       h("div", { class: "bar-pair" }, bar("in", one.in), bar("out", one.out)),
@@ -140,6 +140,6 @@ export function dayBars(daysIn, daysOut, caption) {
 
 export function legend() {
   return h("p", { class: "legend" },
-    h("span", { class: "swatch in" }), t("traffic.in.long"),
-    h("span", { class: "swatch out" }), t("traffic.out.long"))
+    h("span", {}, h("span", { class: "swatch in" }), t("traffic.in.long")),
+    h("span", {}, h("span", { class: "swatch out" }), t("traffic.out.long")))
 }

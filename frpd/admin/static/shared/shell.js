@@ -176,7 +176,7 @@ class App {
   header() {
     const active = this.page.nav || this.page.under
     return h("header", {},
-      h("div", { class: "bar" },
+      h("div", { class: "topbar" },
         h("a", { class: "brand", href: "#/" }, logo(), h("span", {}, this.program),
           h("span", { class: "brand-note" }, t(`program.${this.program}`))),
         this.liveness(),

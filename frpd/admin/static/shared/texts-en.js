@@ -78,8 +78,6 @@ export const EN = {
   "place.visitor": "through a visitor",
   "local": "Local service",
   "remote": "Where",
-  "reason": "Reason",
-  "reason.none": "–",
   "speaks": "Speaks",
   "speaks.long": "What it and the server speak with each other",
   "security": "Security",

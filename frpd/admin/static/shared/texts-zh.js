@@ -78,8 +78,6 @@ export const ZH = {
   "place.visitor": "经由 visitor",
   "local": "本地服务",
   "remote": "访问入口",
-  "reason": "原因",
-  "reason.none": "–",
   "speaks": "协议",
   "speaks.long": "与服务端之间使用的协议",
   "security": "安全",

@@ -88,19 +88,25 @@ function proxiesCard(app, proxies) {
         : emptyState(t("proxies.no-match")))
 }
 
+/** Where visitors find it: a domain once, not once for each location. */
+export function remote(one) {
+  return [...new Set(one.remote_addr.split(","))].join(", ")
+}
+
 function columns(app) {
   return [
     { id: "name", label: t("name"), main: true, value: (one) => one.name,
-      cell: (one) => h("a", { href: proxyLink(one.name) }, one.name) },
+      cell: (one) => [h("a", { href: proxyLink(one.name) }, one.name),
+        one.reason && h("span", { class: "why" }, one.reason)] },
     { id: "status", label: t("status"), class: "state", value: (one) => one.status,
       cell: (one) => badge(one.status) },
     { id: "type", label: t("type"), value: (one) => one.type,
       cell: (one) => h("span", { class: "tag" }, one.type) },
-    { id: "local", label: t("local"), value: (one) => one.local_addr || one.plugin,
+    { id: "local", label: t("local"), class: "long", value: (one) => one.local_addr || one.plugin,
       cell: (one) => (one.plugin ? h("span", {}, t("plugin"), " ", h("code", {}, one.plugin))
         : h("span", { class: "n" }, one.local_addr || "–")) },
-    { id: "remote", label: t("remote"), value: (one) => one.remote_addr,
-      cell: (one) => h("span", { class: "n place" }, one.remote_addr || "–") },
+    { id: "remote", label: t("remote"), class: "long", value: remote,
+      cell: (one) => h("span", { class: "n place" }, remote(one) || "–") },
     { id: "conns", label: t("conns.short"), note: t("conns.now"), number: true,
       value: (one) => one.cur_conns,
       cell: (one) => h("span", { title: t("conns.total", { n: count(one.total_conns) }) }, count(one.cur_conns)) },
@@ -112,8 +118,6 @@ function columns(app) {
       cell: (one) => rate(meter.rate(one.name)) },
     { id: "since", label: t("since"), number: true, value: (one) => -(one.since || 0),
       cell: (one) => since(one.since, app.now()) },
-    { id: "reason", label: t("reason"), class: "reason", value: (one) => one.reason,
-      cell: (one) => one.reason || h("span", { class: "dim" }, t("reason.none")) },
   ]
 }
 

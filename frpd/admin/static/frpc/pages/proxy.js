@@ -6,7 +6,7 @@ import { Connections, connsPath } from "../../shared/conns.js"
 import { bytesCell, count, duration, moment, rate } from "../../shared/format.js"
 import { badge, card, emptyState, facts, figure, loading } from "../../shared/parts.js"
 import { t } from "../../shared/text.js"
-import { seriesOf } from "./overview.js"
+import { remote, seriesOf } from "./overview.js"
 
 let shown = { name: "", connections: new Connections() }
 
@@ -31,7 +31,7 @@ export const proxyPage = {
     const live = seriesOf(proxy.name)
     return [
       h("p", { class: "headline" }, badge(proxy.status), h("span", { class: "tag" }, proxy.type),
-        h("span", { class: "n" }, proxy.remote_addr)),
+        h("span", { class: "n place" }, remote(proxy))),
       proxy.reason && h("p", { class: proxy.status === "start error" ? "notice bad" : "notice" }, proxy.reason),
       h("div", { class: "figures" },
         figure(t("conns.now"), count(proxy.cur_conns)),
@@ -44,7 +44,7 @@ export const proxyPage = {
             in: rate(live.rateIn), out: rate(live.rateOut) }) }), legend()),
         card(t("proxy.settings"), { id: "settings" }, facts([
           [t("name"), proxy.name], [t("type"), proxy.type], [t("local"), proxy.local_addr],
-          [t("plugin"), proxy.plugin], [t("remote"), proxy.remote_addr], ["err", proxy.err],
+          [t("plugin"), proxy.plugin], [t("remote"), remote(proxy)], ["err", proxy.err],
           [t("since"), proxy.since && h("span", { title: moment(proxy.since) },
             t("ago", { time: duration(app.now() - proxy.since) }))],
           [t("proxy.all-in"), bytesCell(proxy.traffic_in)],

@@ -26,7 +26,8 @@ export const visitorsPage = {
 }
 
 const COLUMNS = () => [
-  { id: "name", label: t("name"), main: true, value: (one) => one.name, cell: (one) => one.name },
+  { id: "name", label: t("name"), main: true, value: (one) => one.name,
+    cell: (one) => [one.name, one.err && h("span", { class: "why" }, one.err)] },
   { id: "status", label: t("status"), class: "state", value: (one) => one.status,
     cell: (one) => badge(one.status) },
   { id: "type", label: t("type"), value: (one) => one.type,
@@ -42,6 +43,4 @@ const COLUMNS = () => [
     cell: (one) => bytesCell(one.traffic_in) },
   { id: "out", label: t("traffic.out"), number: true, value: (one) => one.traffic_out,
     cell: (one) => bytesCell(one.traffic_out) },
-  { id: "err", label: t("reason"), class: "reason", value: (one) => one.err,
-    cell: (one) => one.err || h("span", { class: "dim" }, t("reason.none")) },
 ]

@@ -69,7 +69,7 @@ function columns(app, server) {
       cell: (row) => badge(row.status) },
     { id: "type", label: t("type"), value: (row) => row.type,
       cell: (row) => h("span", { class: "tag" }, row.type) },
-    { id: "place", label: t("place"), note: t("place.long"),
+    { id: "place", label: t("place"), class: "long", note: t("place.long"),
       value: (row) => place(row, server) || String(port(row, server)),
       cell: (row) => placeCell(row, server) },
     { id: "client", label: t("client"), value: (row) => clientName(row.client),
