@@ -13,11 +13,15 @@ from frpd.cli.doctor.finding import Finding, fault, ok, warning
 from frpd.cli.doctor.probe import LoginResult, Outcome, log_in
 from frpd.client.login_attempt import NO_SEAL, NOT_PROVED, NOT_SEALED, STRIPPED
 from frpd.config.client import ClientConfig
+from frpd.config.params import NO_PARAMS
+from frpd.config.secret import Secret
+from frpd.entropy import SystemEntropy
 from frpd.net.address import join_host_port
 from frpd.proto import native
 from frpd.transports import TRANSPORTS
 
 LOGIN_SECONDS: Final = 4.0
+STRANGE_BYTES: Final = 16
 SET_CLOCK: Final = (
     "compare `date -u` on both machines, and have the wrong one set its clock by NTP"
     " (timedatectl set-ntp true)"
@@ -52,31 +56,37 @@ _REFUSALS: Final = (
         "upgrade the server, or ask its operator which versions it takes",
     ),
 )
+# What TLS says of certificates; see frpd.net.tls.
 _CERTIFICATE: Final = (
     (
-        r"certificate has expired",
+        r"our certificate has expired",
+        "the certificate that we show has expired",
+        "renew tls_cert_file here",
+    ),
+    (
+        r"demands? a certificate|refuses our certificate|does not trust our certificate",
+        "the server wants a certificate of an authority of its own from us",
+        "set tls_cert_file and tls_key_file to what the authority in frps' tls_trusted_ca_file made",
+    ),
+    (
+        r"has expired",
         "the server's certificate has expired",
-        "renew tls_cert_file of frps, or check this machine's clock",
+        "renew tls_cert_file of frps, or set this machine's clock if that is wrong",
     ),
     (
         r"not yet valid",
         "the server's certificate is not valid yet",
-        "check this machine's clock, and tls_cert_file of frps",
+        "set the clock of this machine, or look at tls_cert_file of frps",
     ),
     (
-        r"[Hh]ostname mismatch|IP address mismatch|not valid for",
+        r"mismatch|not valid for",
         "the server's certificate is for another name",
         "set tls_server_name to a name of the certificate, or make one for server_addr",
     ),
     (
-        r"certificate verify failed|unable to get local issuer|self.signed|unknown ca",
+        r"certificate of .* is refused",
         "the server's certificate is not from the authority that tls_trusted_ca_file names",
         "set tls_trusted_ca_file to the authority that made tls_cert_file of frps",
-    ),
-    (
-        r"certificate required|bad certificate|CERTIFICATE_REQUIRED",
-        "the server asks for a certificate of ours, or does not take the one that we have",
-        "set tls_cert_file and tls_key_file to a certificate of the server's tls_trusted_ca_file",
     ),
 )
 
@@ -89,12 +99,24 @@ class Variant:
     other_tls: bool
 
     def of(self, common: ClientConfig) -> ClientConfig:
-        """Return those settings."""
-        return replace(
+        """Return those settings.
+
+        Who asks for TLS does not want the token to be heard, not even what has been made
+        from it: without TLS a stranger's is sent. Any answer to it tells enough.
+        """
+        changed = replace(
             common,
             tcp_mux=common.tcp_mux != self.other_mux,
             tls_enable=common.tls_enable != self.other_tls,
         )
+        if not self.is_strange(common):
+            return changed
+        token = Secret(SystemEntropy().token_bytes(STRANGE_BYTES).hex())
+        return replace(changed, token=token, native=native.OFF, user="", metas=NO_PARAMS)
+
+    def is_strange(self, common: ClientConfig) -> bool:
+        """Whether it takes TLS away, and so does not say who we are."""
+        return self.other_tls and common.tls_enable
 
 
 AS_SET: Final = Variant(other_mux=False, other_tls=False)
@@ -118,7 +140,7 @@ def check_login(case: Case) -> Iterator[Finding]:
     (first,) = log_in([common], case.seconds(LOGIN_SECONDS), case.now_unix)
     others: dict[Variant, LoginResult] = {}
     said = b""
-    if not first.is_answered:
+    if not (first.is_answered or _certificate_trouble(first.text)):
         tries = variants(common)
         results = log_in(
             [one.of(common) for one in tries], case.seconds(LOGIN_SECONDS), case.now_unix
@@ -157,7 +179,7 @@ def judge_login(
         return
     variant, result = answered
     yield from _differing(common, variant, where)
-    if result.outcome is Outcome.REFUSED:
+    if result.outcome is Outcome.REFUSED and not variant.is_strange(common):
         yield _refused(where, result.text)
 
 
@@ -199,9 +221,10 @@ def _refused(where: str, text: str) -> Finding:
 
 
 def _unanswered(where: str, reason: str, said: bytes) -> Finding:
-    for pattern, found, remedy in _CERTIFICATE:
-        if re.search(pattern, reason):
-            return fault(f"TLS with {where} fails: {found} ({reason})", remedy)
+    trouble = _certificate_trouble(reason)
+    if trouble:
+        found, remedy = trouble
+        return fault(f"TLS with {where} fails: {found} ({reason})", remedy)
     name = name_of(said)
     if name:
         return fault(
@@ -220,6 +243,14 @@ def _unanswered(where: str, reason: str, said: bytes) -> Finding:
     )
 
 
+def _certificate_trouble(reason: str) -> tuple[str, str] | None:
+    """Return what is wrong with a certificate, and the remedy; None if that is not why."""
+    if not reason.startswith("TLS: "):
+        return None
+    found = (row[1:] for row in _CERTIFICATE if re.search(row[0], reason))
+    return next(found, None)
+
+
 def _differing(common: ClientConfig, variant: Variant, where: str) -> Iterator[Finding]:
     if variant.other_mux:
         ours, theirs = _on(common.tcp_mux), _on(not common.tcp_mux)
@@ -232,7 +263,8 @@ def _differing(common: ClientConfig, variant: Variant, where: str) -> Iterator[F
         yield fault(
             f"TLS differs between the ends: tls_enable is true here, and {where} answers only"
             " without it",
-            "set tls_enable = false in frpc.ini, or use a server of 0.25 or later",
+            "use a server that speaks TLS, as those of 0.25 and later do; or set tls_enable = false"
+            " if nobody can listen on the way",
         )
     elif variant.other_tls:
         yield fault(

@@ -63,7 +63,7 @@ def log_in(
     """Log in by each of these settings, all at the same time; return what became of each.
 
     Args:
-        tries: variants of one [common]: its token is that of all.
+        tries: variants of one [common]. Whoever is to seal has the token of the first.
         seconds: for all of them.
         now_unix: the time that the logins name.
     """
@@ -135,7 +135,8 @@ class _Trial:
         if endpoint is None:
             return
         common = self._common
-        if common.native == native.REQUIRE and self._secret.value is None:
+        psk = None if common.native == native.OFF else self._secret.value
+        if common.native == native.REQUIRE and psk is None:
             endpoint.abort()
             self._refused(NO_SEAL)
             return
@@ -145,7 +146,7 @@ class _Trial:
             self._own.loop,
             endpoint,
             make_login(common, credential, run_id),
-            Offer(common, self._secret.value, self._entropy),
+            Offer(common, psk, self._entropy),
             cipher_key=derive_key(common.token.reveal()),
             on_entered=self._entered,
             on_refused=self._refused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from frpd.cli.doctor.login import AS_SET, Variant, check_login, judge_login, var
 from frpd.cli.doctor.probe import LoginResult, Outcome
 from frpd.client.login_attempt import NO_SEAL, NOT_PROVED, STRIPPED
 from frpd.config.client import ClientConfig, ClientSetup
+from frpd.config.secret import Secret
 from tests.helpers.frp_listeners import Peer, frps_without_mux, says
 
 MUX, TLS, BOTH = (
@@ -90,7 +92,7 @@ def test_a_server_that_takes_tls_only_is_told_by_its_answer_to_tls() -> None:
     assert "tls_only" in finding.found
     assert finding.remedy == "set tls_enable = true in frpc.ini"
     finding = only(SILENT, {TLS: ENTERED}, tls_enable=True)
-    assert "tls_enable = false" in finding.remedy
+    assert "a server that speaks TLS" in finding.remedy
 
 
 def test_two_differences_and_a_wrong_token_are_three_findings() -> None:
@@ -102,15 +104,35 @@ def test_two_differences_and_a_wrong_token_are_three_findings() -> None:
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("certificate verify failed: certificate has expired", "renew"),
-        ("certificate verify failed: certificate is not yet valid", "clock"),
-        ("certificate verify failed: Hostname mismatch", "tls_server_name"),
-        ("certificate verify failed: self-signed certificate", "set tls_trusted_ca_file"),
-        ("tlsv13 alert certificate required", "set tls_cert_file"),
+        ("the certificate of s is refused: certificate has expired; x", "tls_cert_file of frps"),
+        ("the certificate of s is refused: certificate is not yet valid; x", "clock"),
+        ("the certificate of s is refused: IP address mismatch, x", "tls_server_name"),
+        ("the certificate of s is refused: self-signed certificate; x", "set tls_trusted_ca_file"),
+        ("the peer says that our certificate has expired", "renew tls_cert_file here"),
+        ("the peer does not trust our certificate", "set tls_cert_file"),
+        ("the peer demands a certificate: set x", "set tls_cert_file"),
     ],
 )
 def test_each_failure_of_tls_has_its_remedy(text: str, remedy: str) -> None:
-    assert remedy in only(LoginResult(Outcome.UNANSWERED, f"TLS: {text}")).remedy
+    finding = only(LoginResult(Outcome.UNANSWERED, f"TLS: {text}"), tls_enable=True)
+    assert finding.found.startswith("TLS with s:7000 fails")
+    assert remedy in finding.remedy
+
+
+def test_without_tls_nobody_hears_the_token_of_who_asks_for_tls() -> None:
+    ours = ClientConfig(tls_enable=True, token=Secret("hush"), user="me", native="require")
+    for variant in (TLS, BOTH):
+        turned = variant.of(ours)
+        assert not turned.tls_enable
+        assert turned.token != ours.token
+        assert (turned.user, turned.native) == ("", "off")
+    assert MUX.of(ours).token == ours.token
+    assert TLS.of(replace(ours, tls_enable=False)).token == ours.token
+
+
+def test_that_a_stranger_is_refused_is_no_finding() -> None:
+    finding = only(SILENT, {MUX: SILENT, TLS: NO_TOKEN}, tls_enable=True)
+    assert "answers only without it" in finding.found
 
 
 def test_another_service_is_named() -> None:
