@@ -37,10 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             sys.stderr.write(f"frpd-ctl: {plain(line)}\n")
         return 1
-    except BrokenPipeError:
-        # Who has read enough, as head does, is no error; and Python must not find out again.
+    except OSError as error:
+        # Python would find out again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+        if isinstance(error, BrokenPipeError):
+            return NOBODY_READS  # as head does, which has read enough
+        sys.stderr.write(f"frpd-ctl: cannot write: {error.strerror or error}\n")
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
     return status

@@ -76,6 +76,20 @@ def test_who_has_read_enough_or_gives_up_sees_no_traceback(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_full_disk_is_an_error_of_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "frpd.cli.ctl.program", "version"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "frpd-ctl: cannot write: No space left on device\n"
+
+
 def test_a_start_reads_no_tables_of_keys_and_no_web_server() -> None:
     """They would double it."""
     slow = ("bottle", "configobj", "frpd.config.load", "frpd.server", "http.client", "tabulate")
