@@ -13,6 +13,7 @@ from tests.helpers.browser import SECONDS
 from tests.helpers.programs import need_tool, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -72,9 +73,12 @@ class Browser:
             login: ``user:password`` for HTTP Basic; "" for none.
         """
         call = self._connection.call
-        context = call("Target.createBrowserContext")["browserContextId"]
+        context = call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
         made = call("Target.createTarget", url="about:blank", browserContextId=context)
-        page = Page(f"ws://{self._authority}/devtools/page/{made['targetId']}")
+        page = Page(
+            f"ws://{self._authority}/devtools/page/{made['targetId']}",
+            lambda: call("Target.disposeBrowserContext", browserContextId=context),
+        )
         page.begin(size, dark=dark, language=language, login=login)
         return page
 
@@ -113,8 +117,9 @@ class _Connection:
 class Page:
     """One page. ``complaints`` are what the browser's console would show in red."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, forget: Callable[[], object]) -> None:
         self._connection = _Connection(address)
+        self._forget = forget
         self.call = self._connection.call
 
     def begin(self, size: tuple[int, int], *, dark: bool, language: str, login: str) -> None:
@@ -182,7 +187,9 @@ class Page:
     def click(self, selector: str) -> None:
         """Press something, as soon as it is there and can be pressed."""
         place = json.dumps(selector)
-        self.wait(f"(() => {{ const e = document.querySelector({place}); return e && !e.disabled }})()")
+        self.wait(
+            f"(() => {{ const e = document.querySelector({place}); return e && !e.disabled }})()"
+        )
         self.evaluate(f"document.querySelector({place}).click()")
 
     def fill(self, selector: str, text: str) -> None:
@@ -250,8 +257,9 @@ class Page:
         }
 
     def close(self) -> None:
-        """Hang up."""
+        """Close it, and with it its connections."""
         self._connection.close()
+        self._forget()
 
     def __enter__(self) -> Page:
         return self

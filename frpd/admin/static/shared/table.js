@@ -25,8 +25,9 @@ export function sorted(rows, columns, state) {
  * @param columns {id, label, value(row), cell(row), number, main, note}: `main` is the heading of
  *   its row, `value` what it is sorted by.
  * @param state {sort, descending, all}, kept by the page
+ * @param detail returns what stands below a row in its whole width, or null
  */
-export function table({ caption, columns, rows, key, state, redraw }) {
+export function table({ caption, columns, rows, key, state, redraw, detail = () => null }) {
   const ordered = sorted(rows, columns, state)
   const shown = state.all ? ordered : ordered.slice(0, FIRST_ROWS)
   const sort = (column) => () => {
@@ -50,13 +51,20 @@ export function table({ caption, columns, rows, key, state, redraw }) {
       class: [column.number && "number", column.main && "main", column.class].filter(Boolean).join(" "),
       "data-label": column.label,
     }, column.cell(row))
+  const body = (row) => {
+    const more = detail(row)
+    return [
+      h("tr", { role: "row", key: key(row), class: more && "has-detail" }, columns.map(cell(row))),
+      more && h("tr", { role: "row", key: `detail of ${key(row)}`, class: "detail" },
+        h("td", { role: "cell", colspan: columns.length }, more)),
+    ]
+  }
   return [
     h("div", { class: "table-box" },
       h("table", { role: "table" },
         h("caption", { class: "unseen" }, caption),
         h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(head))),
-        h("tbody", { role: "rowgroup" }, shown.map((row) =>
-          h("tr", { role: "row", key: key(row) }, columns.map(cell(row))))))),
+        h("tbody", { role: "rowgroup" }, shown.map(body)))),
     ordered.length > shown.length && h("p", { class: "more" },
       h("button", { type: "button", class: "button", onclick: () => { state.all = true; redraw() } },
         t("table.all", { n: count(ordered.length) })),

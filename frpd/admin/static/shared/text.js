@@ -1,4 +1,4 @@
-// Texts in the language of the user: t("key", {name: value}).
+// Texts in the language of the user, by key; {name} in them is filled in.
 
 import { keep, recall } from "./storage.js"
 import { EN } from "./texts-en.js"

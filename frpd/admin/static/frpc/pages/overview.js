@@ -84,7 +84,7 @@ function proxiesCard(app, proxies) {
   return card(t("nav.proxies"), { id: "proxies", wide: true, tools },
     !proxies.length ? noProxies()
       : rows.length ? table({ caption: t("nav.proxies"), columns: columns(app), rows,
-        key: (one) => one.name, state, redraw: () => app.redraw() })
+        key: (one) => one.name, state, redraw: () => app.redraw(), detail: (one) => one.reason })
         : emptyState(t("proxies.no-match")))
 }
 
@@ -96,8 +96,7 @@ export function remote(one) {
 function columns(app) {
   return [
     { id: "name", label: t("name"), main: true, value: (one) => one.name,
-      cell: (one) => [h("a", { href: proxyLink(one.name) }, one.name),
-        one.reason && h("span", { class: "why" }, one.reason)] },
+      cell: (one) => h("a", { href: proxyLink(one.name) }, one.name) },
     { id: "status", label: t("status"), class: "state", value: (one) => one.status,
       cell: (one) => badge(one.status) },
     { id: "type", label: t("type"), value: (one) => one.type,
@@ -133,7 +132,7 @@ function serverCard(app, status) {
     [t("status"), badge(server.state)],
     [t("address"), h("span", { class: "n" }, server.address)],
     [t("server.protocol"), [server.protocol, server.tls && "tls"].filter(Boolean).join(" + ")],
-    [t("since"), server.since && h("span", { title: moment(server.since) },
+    [t("client.since"), server.since && h("span", { title: moment(server.since) },
       t("ago", { time: duration(app.now() - server.since) }))],
     [t("rtt"), Number.isFinite(server.rtt_ms) ? milliseconds(server.rtt_ms) : ""],
     [t("speaks"), server.speaks],

@@ -21,13 +21,12 @@ export const visitorsPage = {
     }
     const state = app.state("visitors", { sort: "name" })
     return table({ caption: t("nav.visitors"), columns: COLUMNS(), rows, key: (one) => one.name, state,
-      redraw: () => app.redraw() })
+      redraw: () => app.redraw(), detail: (one) => one.err })
   },
 }
 
 const COLUMNS = () => [
-  { id: "name", label: t("name"), main: true, value: (one) => one.name,
-    cell: (one) => [one.name, one.err && h("span", { class: "why" }, one.err)] },
+  { id: "name", label: t("name"), main: true, value: (one) => one.name, cell: (one) => one.name },
   { id: "status", label: t("status"), class: "state", value: (one) => one.status,
     cell: (one) => badge(one.status) },
   { id: "type", label: t("type"), value: (one) => one.type,
