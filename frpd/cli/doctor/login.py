@@ -66,7 +66,7 @@ _CERTIFICATE: Final = (
     (
         r"demands? a certificate|refuses our certificate|does not trust our certificate",
         "the server wants a certificate of an authority of its own from us",
-        "set tls_cert_file and tls_key_file to what the authority in frps' tls_trusted_ca_file made",
+        "set tls_cert_file and tls_key_file to what frps' tls_trusted_ca_file has made",
     ),
     (
         r"has expired",
