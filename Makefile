@@ -3,9 +3,9 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: check lint types imports package deb wheel deb-lifecycle test unit e2e e2e-full interop bench bench-tunnel cov
+.PHONY: check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov
 
-check: lint types imports package test
+check: lint types imports package ansible test
 
 lint:
 	@echo "==> lint: ruff"
@@ -36,6 +36,14 @@ wheel:
 # The package's whole life in a fresh Debian with a systemd of its own; needs root.
 deb-lifecycle:
 	@tools/lifecycle.sh
+
+ansible:
+	@echo "==> ansible: the roles, linted, and what they write"
+	@tools/check-ansible.sh
+
+# The roles on three Debian machines, by molecule, with the package of build/deb; needs root.
+ansible-machines:
+	@tools/check-ansible.sh -m
 
 # interop runs where FRPD_GO_FRP names the folder of the Go programs.
 test:
