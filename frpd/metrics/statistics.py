@@ -103,6 +103,7 @@ class _Record:
         "proxy_type",
         "run_id",
         "seen",
+        "seen_connections",
         "started_at",
     )
 
@@ -112,6 +113,7 @@ class _Record:
         self.counters = counters
         self.daily = DailyTraffic(day)
         self.seen = NOTHING  # bytes each way that were counted by day
+        self.seen_connections = counters.connections_total
         self.run_id = ""
         self.started_at = 0.0
         self.closed_at = 0.0
@@ -140,9 +142,17 @@ class Statistics:
     Args:
         now: Unix time.
         max_offline: proxies that are gone and still listed; whoever went first is forgotten.
+
+    Attributes:
+        bytes_in: bytes from visitors of all proxies, ever; as the last sample found them.
+        bytes_out: the same to visitors.
+        connections: visitors of all proxies, ever.
     """
 
     def __init__(self, now: float, *, max_offline: int = MAX_OFFLINE) -> None:
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.connections = 0
         self._max_offline = max_offline
         self._online: dict[str, _Record] = {}
         self._offline: dict[str, _Record] = {}  # gone longest first
@@ -223,6 +233,8 @@ class Statistics:
 
     def _count(self, record: _Record, live: tuple[int, int], day: int) -> None:
         counters, seen = record.counters, record.seen
+        self.connections += counters.connections_total - record.seen_connections
+        record.seen_connections = counters.connections_total
         total = (counters.bytes_in + live[0], counters.bytes_out + live[1])
         if total == seen:
             return
@@ -232,6 +244,8 @@ class Statistics:
         record.seen = seen[0] + bytes_in, seen[1] + bytes_out
         record.daily.add(bytes_in, bytes_out, day)
         self._total.add(bytes_in, bytes_out, day)
+        self.bytes_in += bytes_in
+        self.bytes_out += bytes_out
 
     def _expire(self, now: float) -> None:
         while self._offline:

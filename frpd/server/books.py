@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from frpd.clock import unix_now
 from frpd.metrics.client_book import ClientBook
 from frpd.metrics.counters import ProxyCounters
+from frpd.metrics.history import History
 from frpd.metrics.statistics import Statistics
 from frpd.proto.message.types import NewProxy
 from frpd.relay.relay import Running
@@ -34,6 +35,7 @@ class Books:
         requests: what each registered proxy was asked for with.
         statistics: traffic of proxies; sample() brings it up to date.
         clients: who is connected and who was.
+        history: what passed in each of the last minutes.
     """
 
     def __init__(self, loop: SelectorLoop, relays: Collection[Running]) -> None:
@@ -41,6 +43,7 @@ class Books:
         self.requests: dict[str, NewProxy] = {}
         self.statistics = Statistics(self.started_at)
         self.clients = ClientBook()
+        self.history = History(SAMPLE_SECONDS, self.started_at)
         self._loop = loop
         self._relays = relays
         self._timer = loop.call_later(SAMPLE_SECONDS, self._time_to_sample)
@@ -105,6 +108,11 @@ class Books:
     def _go_on(self, steps: Iterator[None]) -> None:
         for _ in range(STEPS_PER_TURN):
             if next(steps, OVER) is OVER:
+                self._note()
                 self._timer = self._loop.call_later(SAMPLE_SECONDS, self._time_to_sample)
                 return
         self._timer = self._loop.call_later(0.0, self._go_on, steps)
+
+    def _note(self) -> None:
+        known = self.statistics
+        self.history.note(known.bytes_in, known.bytes_out, known.connections, unix_now())

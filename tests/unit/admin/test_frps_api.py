@@ -11,6 +11,7 @@ GETS = [
     "/api/serverinfo",
     "/api/status",
     "/api/frpd/status",
+    "/api/frpd/overview",
     "/api/proxy/tcp",
     "/api/proxy/tcp/web",
     "/api/proxies/web",

@@ -185,3 +185,16 @@ def test_offline_proxies_can_be_dropped() -> None:
     assert books.forget_offline() == (1, 3)
     assert [one.name for one in books.figures(NOON)] == ["b", "c"]
     books.sample({}, NOON)
+
+
+def test_totals_of_all_proxies_outlive_them() -> None:
+    books = Statistics(NOON)
+    counters = start(books)
+    counters.opened()
+    counters.closed(3, 4)
+    books.sample({}, NOON)
+    books.proxy_closed("web", NOON)
+    books.forget_offline()
+    start(books, "mail").opened()
+    books.sample({"mail": (10, 20)}, NOON)
+    assert (books.bytes_in, books.bytes_out, books.connections) == (13, 24, 2)

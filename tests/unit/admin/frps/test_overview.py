@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frpd.server.books import SAMPLE_SECONDS
 from tests.helpers.world import World
 from tests.unit.admin.frps.desk import Desk
 
@@ -46,3 +47,17 @@ def test_our_status_is_under_two_names(world: World) -> None:
         assert status["traffic_today"] == {"in": 0, "out": 0}
         assert len(status["traffic_days"]["in"]) == 7
         assert status["loop"]["turns"] > 0
+
+
+def test_the_overview_has_all_of_the_status_and_more(world: World) -> None:
+    desk = Desk(world)
+    desk.house.visit(desk.house.proxy(desk.house.client()))
+    world.advance(SAMPLE_SECONDS)
+    overview = desk.get("/api/frpd/overview")
+    assert set(desk.get("/api/status")) < set(overview)
+    assert [row["what"] for row in overview["ports"]].count("clients") == 1
+    assert overview["host"]["memory_total"] > 0
+    assert overview["process"]["fds"] > 0
+    history = overview["history"]
+    assert (history["interval_seconds"], history["in"], history["out"]) == (60.0, [0], [0])
+    assert history["connections"] == [1]
