@@ -3,7 +3,7 @@
 #
 #   tools/check-wheel.sh [FOLDER]    (default: build/dist)
 #
-# No network: the build tools and the libraries are the system's.
+# Fails when a file of frpd/ is not in it. No network: the build tools and the libraries are the system's.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")/.." && pwd)
 folder=$(readlink -m -- "${1:-$root/build/dist}")
@@ -21,13 +21,20 @@ cd "$root"
 "$root/tools/copy-source.sh" "$folder/source"
 # The wheel is made from what the sdist holds, so a file that it lacks is found out.
 cd "$folder/source"
+find frpd -type f | sort >"$folder/wanted"
 logged python3 -m build --no-isolation --sdist --outdir "$folder"
 mkdir "$folder/unpacked"
 tar -x -f "$folder"/frpd-*.tar.gz -C "$folder/unpacked"
 cd "$folder"/unpacked/frpd-*
 logged python3 -m build --no-isolation --wheel --outdir "$folder"
 cd "$folder"
-rm -rf source unpacked
+python3 -m zipfile -l frpd-*.whl | sed -n 's|^\(frpd/[^ ]*\) .*|\1|p' | sort >packed
+if ! diff wanted packed >missing; then
+    echo "the wheel does not have what the checkout has in frpd/:" >&2
+    cat missing >&2
+    exit 1
+fi
+rm -rf source unpacked wanted packed missing
 logged python3 -m venv --system-site-packages "$folder/venv"
 logged "$folder/venv/bin/pip" install --no-index --no-deps frpd-*.whl
 for program in frps frpc frpd-ctl; do
