@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,7 +95,13 @@ class _Connection:
 
     def __init__(self, address: str) -> None:
         client = pytest.importorskip("websockets.sync.client", reason="websockets is not installed")
-        self._socket = client.connect(address, max_size=None, compression=None, proxy=None)
+        # A socket of ours: no proxy of this machine comes between, whatever the version thinks.
+        host, _, port = address.split("/")[2].rpartition(":")
+        sock = socket.create_connection((host, int(port)), SECONDS)
+        self._exit = contextlib.ExitStack()
+        self._socket: Any = self._exit.enter_context(
+            client.connect(address, sock=sock, max_size=None, compression=None)
+        )
         self._ids = itertools.count(1)
         self.events: list[dict[str, Any]] = []
 
@@ -111,7 +119,7 @@ class _Connection:
 
     def close(self) -> None:
         """Hang up. Idempotent."""
-        self._socket.close()
+        self._exit.close()
 
 
 class Page:
@@ -185,12 +193,22 @@ class Page:
         self.wait(found, f"{text!r} in {selector}")
 
     def click(self, selector: str) -> None:
-        """Press something, as soon as it is there and can be pressed."""
+        """Press something with the mouse, as soon as it is there and can be pressed."""
         place = json.dumps(selector)
         self.wait(
-            f"(() => {{ const e = document.querySelector({place}); return e && !e.disabled }})()"
+            f"document.querySelector({place})?.disabled === false || "
+            f"document.querySelector({place})?.href",
+            selector,
         )
-        self.evaluate(f"document.querySelector({place}).click()")
+        middle = self.evaluate(
+            f"(() => {{ const e = document.querySelector({place});"
+            "e.scrollIntoView({block: 'center'});"
+            "const r = e.getBoundingClientRect();"
+            "return {x: r.x + r.width / 2, y: r.y + r.height / 2} })()"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            button = "none" if kind == "mouseMoved" else "left"
+            self.call("Input.dispatchMouseEvent", type=kind, button=button, clickCount=1, **middle)
 
     def fill(self, selector: str, text: str) -> None:
         """Write into a field, in the place of what it has."""
