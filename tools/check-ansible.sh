@@ -48,4 +48,4 @@ FRPD_DEB=$(ls "$root"/build/deb/frpd_*_all.deb)
 export FRPD_DEB
 "$root/tools/debian-root.sh" -d "$FRPD_DEB" -i openssh-server,python3-apt,curl \
     "$root/build/debian-for-ansible"
-exec molecule/machines.sh "$root/build/debian-for-ansible" molecule test
+exec extensions/molecule/machines.sh "$root/build/debian-for-ansible" molecule test

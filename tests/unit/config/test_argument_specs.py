@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from frpd import __version__
 from frpd.config.argument_specs import Option, main, rendered, role_options, specification
 from frpd.config.fields import (
     CLIENT,
@@ -64,6 +65,11 @@ def test_ports_of_a_range_section_can_be_given() -> None:
 def test_a_key_says_for_which_sections_it_is() -> None:
     assert options_of("frpc", "proxies")["locations"].doc.endswith("For type http.")
     assert "plugin socks5" in options_of("frpc", "proxies")["plugin_user"].doc
+
+
+def test_the_collection_has_the_version_of_frpd() -> None:
+    text = (ROOT / "ansible" / "galaxy.yml").read_text("utf-8")
+    assert f"\nversion: {__version__}\n" in text
 
 
 def test_a_choice_that_yaml_takes_for_a_truth_value_is_in_quotes() -> None:

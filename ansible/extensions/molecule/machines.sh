@@ -1,7 +1,7 @@
 #!/bin/bash
 # Boots three Debian machines in a network of their own and runs a command beside them.
 #
-#   ansible/molecule/machines.sh FOLDER COMMAND [ARGUMENT...]
+#   ansible/extensions/molecule/machines.sh FOLDER COMMAND [ARGUMENT...]
 #
 #   FOLDER   a Debian with systemd, ssh and python3-apt, as tools/debian-root.sh makes with
 #            -d FILE.deb -i openssh-server,python3-apt,curl; it stays as it was
@@ -11,7 +11,7 @@
 # Needs root, systemd-nspawn, ip and ssh-keygen.
 set -euo pipefail
 here=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")
-boot=$here/../../tools/boot.sh
+boot=$here/../../../tools/boot.sh
 names=(server alice bob)
 [ $# -ge 2 ] || { sed -n '2,/^# Needs/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
