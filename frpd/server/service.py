@@ -62,6 +62,7 @@ from frpd.workers import WorkerPool
 
 # Six times this, as JSON may need, still fits into a message beside the addresses.
 MAX_NAME_BYTES = 1024
+IDLE_POLL_SECONDS = 0.02
 
 _log = get_logger("frpd.server.service")
 
@@ -217,7 +218,9 @@ class Service:
         for proxy in self.proxies.values():
             proxy.close()
         for control in self.controls.values():
-            control.connection.go_away()
+            # A client that was told brings no work connection for who has come already.
+            if not control.work_conns.waiting:
+                control.connection.go_away()
         self._report_idle()
 
     def close(self) -> None:
@@ -227,8 +230,9 @@ class Service:
         self._keys.close()
         self._entrances.close()
         self._door.close()
-        if self.relays:
-            _log.warning("connections cut: %d", len(self.relays))
+        cut = len(self.relays) + self._visitors_waiting()
+        if cut:
+            _log.warning("connections cut: %d", cut)
         for relay in list(self.relays):
             relay.abort("the server stops")
         self._vhosts.close()
@@ -403,9 +407,16 @@ class Service:
         )
 
     def _report_idle(self) -> None:
-        if self._on_idle is not None and not self.relays:
-            on_idle, self._on_idle = self._on_idle, None
-            self._loop.call_soon(on_idle)
+        if self._on_idle is None or self.relays:
+            return
+        if self._visitors_waiting():  # for a work connection; nobody tells when they gave up
+            self._loop.call_later(IDLE_POLL_SECONDS, self._report_idle)
+            return
+        on_idle, self._on_idle = self._on_idle, None
+        self._loop.call_soon(on_idle)
+
+    def _visitors_waiting(self) -> int:
+        return sum(control.work_conns.waiting for control in self.controls.values())
 
     def _expected_connections(self, source: str | None) -> int:
         """Work connections asked of clients without tcp_mux, at one address or at all."""

@@ -114,7 +114,7 @@ class WorkConnPool:
     @property
     def waiting(self) -> int:
         """Visitors that wait."""
-        return len(self._waiting)
+        return sum(one.on_work is not None for one in self._waiting)
 
     def fill(self) -> None:
         """Ask for what is missing; call it once after login."""

@@ -151,3 +151,42 @@ def test_connections_that_a_stop_cuts_are_counted(
     server.service.close()
     server.service.close()
     assert caplog.text.count("connections cut: 1") == 1
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["work comes", "client leaves"])
+def test_a_stop_waits_for_visitors_who_have_no_work_connection_yet(
+    world: World, comes: bool
+) -> None:
+    server = House(world)
+    client = server.client()
+    visitor = server.visit(server.proxy(client))
+    (control,) = server.service.controls.values()
+    world.until(lambda: control.work_conns.waiting)
+    idle: list[bool] = []
+    server.service.shut_down(lambda: idle.append(True))
+    world.advance(1.0)
+    assert not idle
+    if comes:
+        work = client.work()
+        assert work.receive(StartWorkConn).error == ""
+        world.until(lambda: server.service.relays)
+        world.advance(1.0)
+        assert not idle
+        visitor.reset()
+    else:
+        client.close()
+    world.settle()
+    world.advance(1.0)
+    world.until(lambda: idle)
+
+
+def test_visitors_who_wait_are_cut_like_all_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = House(world)
+    client = server.client()
+    server.visit(server.proxy(client))
+    (control,) = server.service.controls.values()
+    world.until(lambda: control.work_conns.waiting)
+    server.service.close()
+    assert caplog.text.count("connections cut: 1") == 1
