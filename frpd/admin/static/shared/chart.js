@@ -92,8 +92,8 @@ function options(element, format, span) {
     },
     axes: [
       { ...axis, size: 32, space: 80, values: (_chart, splits) => splits.map((at) => clock(at).slice(-8)) },
-      { ...axis, size: 84, space: 40, values: (_chart, splits) => splits.map(format),
-        incrs: increments() },
+      { ...axis, size: 84, space: 40, incrs: STEPS,
+        values: (_chart, splits) => splits.map((value) => brief(format(value))) },
     ],
     series: [
       { label: t("chart.time"), value: (_chart, value) => (value ? clock(value) : "–") },
@@ -103,14 +103,9 @@ function options(element, format, span) {
   }
 }
 
-// Steps that are round in units of 1024.
-function increments() {
-  const found = []
-  for (let unit = 1; unit <= 2 ** 50; unit *= 1024) {
-    for (const step of [1, 2, 5, 10, 20, 50, 100, 200, 500]) found.push(step * unit)
-  }
-  return found
-}
+// Steps that are round in units of 1024, and their texts without zeros that say nothing.
+const STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power)
+const brief = (text) => text.replace(/(\.\d*?)0+(?= )/, "$1").replace(/\.(?= )/, "")
 
 /** Seven days, today's first in the lists, as frp counts them. */
 export function dayBars(daysIn, daysOut, caption) {

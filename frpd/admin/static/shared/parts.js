@@ -24,9 +24,9 @@ export function figure(name, value, { note, href, title } = {}) {
 }
 
 /** Pairs of a name and a value; those without a value are left out. */
-export function facts(pairs) {
+export function facts(pairs, { columns = false } = {}) {
   const shown = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
-  return h("dl", { class: "facts" },
+  return h("dl", { class: columns ? "facts columns" : "facts" },
     shown.map(([name, value]) =>
       h("div", {}, h("dt", {}, name), h("dd", {}, value))))
 }

@@ -138,7 +138,6 @@ class App {
     } catch (error) {
       if (!(error instanceof DaemonError)) throw error
       if (turn !== this.turns) return undefined
-      if (name === "base" && error.status === 404) this.basePath = "/api/frpd/status"
       const isAnswer = [400, 404, 405, 501].includes(error.status)
       // What is not there is no failure; of what cannot be had now the last figures stay.
       if (isAnswer) this.answers.set(name, { path, error, at: Date.now() })

@@ -119,7 +119,7 @@ function healthCard({ host, process, loop }) {
 function serverCard(server, overview) {
   if (!server) return null
   const portOf = (value) => (value ? String(value) : h("span", { class: "dim" }, t("off")))
-  return card(t("server.title"), { id: "server" }, facts([
+  return card(t("server.title"), { id: "server", wide: true }, facts([
     [t("server.version"), t("server.version.text", { own: server.frpd_version, frp: server.version })],
     [t("server.started"), h("span", { title: moment(overview.started_at) },
       t("ago", { time: duration(overview.uptime_seconds) }))],
@@ -141,5 +141,5 @@ function serverCard(server, overview) {
     ["tls_only", t(server.tls_only ? "yes" : "no")],
     [t("server.log-level"), overview.log_level],
     [t("server.file"), overview.config_file && h("code", {}, overview.config_file)],
-  ]))
+  ], { columns: true }))
 }
