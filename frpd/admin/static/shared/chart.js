@@ -134,7 +134,7 @@ export function dayBars(daysIn, daysOut, caption) {
 }
 
 export function legend() {
-  return h("p", { class: "legend" },
+  return h("div", { class: "legend" },
     h("span", {}, h("span", { class: "swatch in" }), t("traffic.in.long")),
     h("span", {}, h("span", { class: "swatch out" }), t("traffic.out.long")))
 }

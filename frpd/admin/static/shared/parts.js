@@ -8,7 +8,7 @@ export function card(title, props, ...children) {
   const heading = `card-${id || title.replace(/\W+/g, "-")}`
   return h("section", { class: wide ? "card wide" : "card", "aria-labelledby": heading, key: heading },
     h("div", { class: "card-head" },
-      h("div", {}, h("h2", { id: heading }, title), hint && h("p", { class: "hint" }, hint)),
+      h("div", {}, h("h2", { id: heading }, title), hint && h("div", { class: "hint" }, hint)),
       tools && h("div", { class: "tools" }, tools)),
     children)
 }

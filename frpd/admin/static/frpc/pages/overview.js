@@ -37,9 +37,9 @@ export const overviewPage = {
       figures(status),
       h("div", { class: "grid" },
         proxiesCard(app, status.proxies),
-        card(t("traffic.title"), { id: "traffic", wide: true },
+        card(t("traffic.title"), { id: "traffic", wide: true, hint: legend() },
           trafficChart("live", live, { span: 60, label: t("traffic.live.label", {
-            in: rate(live.rateIn), out: rate(live.rateOut) }) }), legend()),
+            in: rate(live.rateIn), out: rate(live.rateOut) }) })),
         serverCard(app, status),
         historyCard(app, status.server.history)),
     ]

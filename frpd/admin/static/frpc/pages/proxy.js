@@ -39,9 +39,9 @@ export const proxyPage = {
         figure(t("rate.out"), rate(live.rateOut)),
         figure(t("conns.all"), count(proxy.total_conns))),
       h("div", { class: "grid" },
-        card(t("traffic.title"), { id: "traffic", wide: true },
+        card(t("traffic.title"), { id: "traffic", wide: true, hint: legend() },
           trafficChart(`proxy ${proxy.name}`, live, { span: 60, label: t("traffic.live.label", {
-            in: rate(live.rateIn), out: rate(live.rateOut) }) }), legend()),
+            in: rate(live.rateIn), out: rate(live.rateOut) }) })),
         card(t("proxy.settings"), { id: "settings" }, facts([
           [t("name"), proxy.name], [t("type"), proxy.type], [t("local"), proxy.local_addr],
           [t("plugin"), proxy.plugin], [t("remote"), remote(proxy)], ["err", proxy.err],

@@ -57,13 +57,12 @@ function trafficCard(app, overview, state) {
   const ranges = [["live", t("range.live")], ...(history ? [["hour", t("range.hour")]] : [])]
   const choose = (value) => { state.range = value; app.redraw() }
   const isHour = state.range === "hour" && history
-  return card(t("traffic.title"), { id: "traffic", wide: true,
+  return card(t("traffic.title"), { id: "traffic", wide: true, hint: legend(),
     tools: history && choice(t("range"), ranges, state.range, choose) },
   isHour
     ? trafficChart("hour", perSecond(history), { label: t("traffic.hour.label") })
     : trafficChart("live", live, { span: 60, label: t("traffic.live.label", {
-      in: rate(live.rateIn), out: rate(live.rateOut) }) }),
-  legend())
+      in: rate(live.rateIn), out: rate(live.rateOut) }) }))
 }
 
 function perSecond({ interval_seconds: step, from, in: totalsIn, out: totalsOut }) {

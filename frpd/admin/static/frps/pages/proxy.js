@@ -50,9 +50,9 @@ export const proxyPage = {
       headline(app, proxy, conns),
       figures(proxy, live),
       h("div", { class: "grid" },
-        card(t("traffic.title"), { id: "traffic", wide: true },
+        card(t("traffic.title"), { id: "traffic", wide: true, hint: legend() },
           trafficChart(`proxy ${proxy.name}`, live, { span: 60, label: t("traffic.live.label", {
-            in: rate(live.rateIn), out: rate(live.rateOut) }) }), legend()),
+            in: rate(live.rateIn), out: rate(live.rateOut) }) })),
         traffic && card(t("days.title"), { id: "days", hint: t("days.hint") },
           dayBars(traffic.traffic_in, traffic.traffic_out, t("days.title")), legend()),
         card(t("proxy.settings"), { id: "settings" }, facts(settings(proxy, app.get("server")))),
