@@ -9,7 +9,7 @@ from typing import Final
 from frpd import __version__, log
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.reload import Reload, ReloadReport
-from frpd.admin.web_app import AdminApp, ApiError, Reply, body_string, flag
+from frpd.admin.web_app import AdminApp, ApiError, Reply, body_string, flag, number
 from frpd.clock import unix_now
 from frpd.net.stream import SocketEnds
 from frpd.proto import native
@@ -18,6 +18,8 @@ from frpd.selector_loop import SelectorLoop
 RELOAD_SECONDS: Final = 30.0
 MAX_CONNS: Final = 10_000
 DEFAULT_CONNS: Final = 1000
+MAX_TCP_CONNS: Final = 200
+"""With round trips."""
 
 Object = dict[str, object]
 
@@ -66,6 +68,16 @@ def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]
     return handle
 
 
+def conns_asked_for() -> tuple[int, bool]:
+    """Return how many connections the request at hand wants, and whether with round trips.
+
+    Raises:
+        ApiError: it makes no sense.
+    """
+    limit, tcp = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS), flag("tcp")
+    return (min(limit, MAX_TCP_CONNS) if tcp else limit), tcp
+
+
 def about(program: str, started_at: float, config_file: str) -> Object:
     """Return what says which program this is, of which file, and since when it runs."""
     return {
@@ -93,6 +105,14 @@ def loop_figures(loop: SelectorLoop) -> Object:
 def socket_object(ends: SocketEnds | None) -> Object | None:
     """Return both addresses of a socket; None if there is none."""
     return None if ends is None else {"local": ends.local, "remote": ends.remote}
+
+
+def tcp_figures(ends: SocketEnds | None) -> Object:
+    """Return round trip and retransmissions of a socket; null where the kernel does not say."""
+    tcp = None if ends is None else ends.tcp
+    if tcp is None:
+        return {"rtt_ms": None, "retransmits": None}
+    return {"rtt_ms": tcp.rtt_ms, "retransmits": tcp.retransmits}
 
 
 def speaks(features: tuple[str, ...], version: str) -> str:

@@ -13,6 +13,7 @@ from frpd.log import PrefixLogger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint
 from frpd.net.netwatch import has_address
+from frpd.net.tcp_info import TcpInfo
 from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
@@ -122,6 +123,12 @@ class ControlSession:
         """Have the table changed while the server looks on."""
         change(self._stream.send, self._loop.now())
         self._arm_retry()
+
+    def tcp_info(self) -> TcpInfo | None:
+        """Return what the kernel knows of the connection; None if it says nothing."""
+        socket = self._link.socket
+        ends = None if socket is None else socket.ends()
+        return None if ends is None else ends.tcp
 
     def withdraw(self) -> None:
         """Have the server take no more visitors; those connected stay."""

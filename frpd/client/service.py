@@ -213,6 +213,7 @@ class Service:
             is_sealed=control is not None and control.seal is not None,
             logins=self._logins,
             last_error=self._last_error,
+            tcp=None if control is None else control.tcp_info(),
         )
 
     # Relays.

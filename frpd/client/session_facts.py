@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frpd.net.tcp_info import TcpInfo
+
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
@@ -19,6 +21,7 @@ class SessionFacts:
         is_sealed: whether everything is under the keys of the token.
         logins: sessions so far.
         last_error: why the last session or attempt ended.
+        tcp: of the connection to the server, as far as the kernel says.
     """
 
     is_connected: bool
@@ -30,3 +33,4 @@ class SessionFacts:
     is_sealed: bool
     logins: int
     last_error: str
+    tcp: TcpInfo | None

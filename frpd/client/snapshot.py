@@ -39,6 +39,8 @@ class SessionSnapshot:
         address: of the server, as configured.
         protocol: what carries the connection.
         retry_in_seconds: until the next attempt, if one is waited for.
+        rtt_ms: round trip of the connection, as far as the kernel says.
+        retransmits: what TCP had to send once more.
     """
 
     address: str
@@ -53,6 +55,8 @@ class SessionSnapshot:
     is_sealed: bool
     logins: int
     last_error: str
+    rtt_ms: float | None
+    retransmits: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,8 @@ def _session(service: Service, now: float, loop_now: float) -> SessionSnapshot:
         is_sealed=facts.is_sealed,
         logins=facts.logins,
         last_error=facts.last_error,
+        rtt_ms=None if facts.tcp is None else facts.tcp.rtt_ms,
+        retransmits=None if facts.tcp is None else facts.tcp.retransmits,
     )
 
 

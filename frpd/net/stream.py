@@ -18,6 +18,7 @@ from frpd.net import splice
 from frpd.net.address import SockAddr, format_address
 from frpd.net.endpoint import Buffer, Callback, Endpoint, Outcome
 from frpd.net.pipes import Pipe, PipePool
+from frpd.net.tcp_info import TcpInfo, tcp_info
 from frpd.selector_loop import SCRATCH_BYTES, SelectorLoop
 
 _log = get_logger("frpd.net.stream")
@@ -26,10 +27,11 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 s
 
 
 class SocketEnds(NamedTuple):
-    """A socket of TCP as the kernel knows it: both addresses, as ``host:port``."""
+    """A socket of TCP as the kernel knows it: both addresses, as ``host:port``, and more."""
 
     local: str
     remote: str
+    tcp: TcpInfo | None = None
 
 
 class SocketStream:
@@ -89,11 +91,12 @@ class SocketStream:
             raise ConnectionLost(str(error)) from error
 
     def ends(self) -> SocketEnds | None:
-        """Return both addresses (a system call); None if it is closed, or no socket of TCP."""
+        """Return both addresses (two system calls); None if it is closed."""
         try:
-            return SocketEnds(format_address(self.local_address()), format_address(self.peer))
+            local = self.local_address()
         except ConnectionLost:
             return None
+        return SocketEnds(format_address(local), format_address(self.peer), tcp_info(self._sock))
 
     def describe(self) -> str:
         """Return the peer's address."""

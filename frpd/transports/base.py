@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketStream
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop
@@ -38,6 +39,10 @@ class Transport(Protocol):
     def local_address(self) -> SockAddr | None:
         """Our address of the connection that was made last, if there was one."""
 
+    @property
+    def socket(self) -> SocketStream | None:
+        """What carries the connection that was made last, below all layers."""
+
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
         """Make one connection; exactly one of the two is called, unless cancelled."""
 
@@ -62,6 +67,10 @@ class ServerLink(Protocol):
     @property
     def local_address(self) -> SockAddr | None:
         """Our address of the first connection, if there is one and its carrier can tell."""
+
+    @property
+    def socket(self) -> SocketStream | None:
+        """What carries the first connection, if there is one."""
 
     def last_input_at(self) -> float:
         """Return when the server's last bytes came; -inf where nobody notes it."""
@@ -93,6 +102,7 @@ class MuxedLink:
         self._windows = windows
         self._on_lost = on_lost
         self.local_address: SockAddr | None = None
+        self.socket: SocketStream | None = None
         self._dialing: Dialing | None = None
         self._mux: MuxLink | None = None
         self._on_stream: OnEndpoint | None = None
@@ -106,7 +116,7 @@ class MuxedLink:
 
         def connected(carrier: Endpoint) -> None:
             self._dialing = None
-            self.local_address = self._transport.local_address
+            self.local_address, self.socket = self._transport.local_address, self._transport.socket
             session = YamuxSession(
                 is_client=True,
                 now=self._loop.now(),
@@ -164,6 +174,7 @@ class DirectLink:
 
     def __init__(self, transport: Transport) -> None:
         self.local_address: SockAddr | None = None
+        self.socket: SocketStream | None = None
         self._transport = transport
         self._dialing: set[Dialing] = set()
         self._closed = False
@@ -186,6 +197,7 @@ class DirectLink:
             settle()
             if self.local_address is None:
                 self.local_address = self._transport.local_address
+                self.socket = self._transport.socket
             on_open(endpoint)
 
         def failed(error: TransportError) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Endpoint
+from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed, Transport
 
@@ -58,6 +59,11 @@ class LayeredTransport:
     def local_address(self) -> SockAddr | None:
         """See Transport.local_address."""
         return self._transport.local_address
+
+    @property
+    def socket(self) -> SocketStream | None:
+        """See Transport.socket."""
+        return self._transport.socket
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
         """See Transport.dial."""

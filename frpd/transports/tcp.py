@@ -31,6 +31,7 @@ class TcpTransport:
         local_ip: str = "",
     ) -> None:
         self.local_address: SockAddr | None = None
+        self.socket: SocketStream | None = None
         self._connector = connector
         self._host = host
         self._port = port
@@ -43,6 +44,7 @@ class TcpTransport:
 
         def connected(stream: SocketStream) -> None:
             self.local_address = stream.local_address()
+            self.socket = stream
             on_connected(stream)
 
         return self._connector.connect(

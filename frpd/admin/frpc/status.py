@@ -6,17 +6,17 @@ from dataclasses import asdict
 from typing import Final
 
 from frpd.admin.both import (
-    DEFAULT_CONNS,
-    MAX_CONNS,
     about,
+    conns_asked_for,
     loop_figures,
     socket_object,
     speaks,
+    tcp_figures,
     weaknesses,
 )
 from frpd.admin.frpc.desk import ClientDesk
 from frpd.admin.frpc.reasons import reason
-from frpd.admin.web_app import AdminApp, number, query
+from frpd.admin.web_app import AdminApp, query
 from frpd.client.snapshot import (
     ClientSnapshot,
     ProxySnapshot,
@@ -50,7 +50,7 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         return {**_own_status(snapshot, host, file), "loop": loop}
 
     def conns() -> Object:
-        limit, proxy = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS), query("proxy")
+        (limit, tcp), proxy = conns_asked_for(), query("proxy")
         found = desk.calls.ask_steps(
             lambda: take_connections(desk.service, desk.loop, limit=limit, proxy=proxy)
         )
@@ -59,6 +59,7 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
             row = asdict(one)
             row["visitor"] = row.pop("source")
             row["socket"] = socket_object(one.socket)
+            row |= tcp_figures(one.socket) if tcp else {}
             rows.append(row)
         return {"total": found.total, "conns": rows}
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from frpd.admin.both import DEFAULT_CONNS, MAX_CONNS, reload_with
+from frpd.admin.both import conns_asked_for, reload_with
 from frpd.admin.frps.desk import ServerDesk
 from frpd.admin.frps.shapes import Object, connection_row
-from frpd.admin.web_app import AdminApp, ApiError, body_string, number, query
+from frpd.admin.web_app import AdminApp, ApiError, body_string, query
 from frpd.server.snapshot import take_connections
 
 
@@ -14,12 +14,15 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
     service, calls = desk.service, desk.calls
 
     def conns() -> Object:
-        limit = number("limit", DEFAULT_CONNS, low=0, high=MAX_CONNS)
+        limit, tcp = conns_asked_for()
         proxy, run_id = query("proxy"), query("client")
         found = calls.ask_steps(
             lambda: take_connections(service, desk.loop, limit=limit, proxy=proxy, run_id=run_id)
         )
-        return {"total": found.total, "conns": [connection_row(one) for one in found.listed]}
+        return {
+            "total": found.total,
+            "conns": [connection_row(one, tcp=tcp) for one in found.listed],
+        }
 
     def kick() -> Object:
         run_id, proxy = body_string("client"), body_string("proxy")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Final
 
 from frpd import __version__
-from frpd.admin.both import socket_object, speaks, weaknesses
+from frpd.admin.both import socket_object, speaks, tcp_figures, weaknesses
 from frpd.config.server import ServerConfig
 from frpd.proto.message.types import EMULATED_VERSION
 from frpd.server.snapshot import (
@@ -228,6 +228,7 @@ def client_row(client: ClientSnapshot, snapshot: ServerSnapshot) -> Object:
         return row
     ours = asdict(session)
     ours["socket"] = socket_object(session.socket)
+    ours |= tcp_figures(session.socket)
     ours["cur_conns"] = ours.pop("connections_open")
     ours["age_seconds"] = max(0.0, snapshot.taken_at - session.since)
     ours["speaks"] = speaks(session.features, record.version)
@@ -235,8 +236,8 @@ def client_row(client: ClientSnapshot, snapshot: ServerSnapshot) -> Object:
     return row | ours
 
 
-def connection_row(one: Connection) -> Object:
-    """Return one visitor."""
+def connection_row(one: Connection, *, tcp: bool = False) -> Object:
+    """Return one visitor; with ``tcp`` also how its socket does."""
     return {
         "proxy": one.proxy,
         "type": one.proxy_type,
@@ -247,6 +248,7 @@ def connection_row(one: Connection) -> Object:
         "bytes_in": one.bytes_in,
         "bytes_out": one.bytes_out,
         "socket": socket_object(one.socket),
+        **(tcp_figures(one.socket) if tcp else {}),
     }
 
 

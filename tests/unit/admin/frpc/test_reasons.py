@@ -38,6 +38,8 @@ SESSION = SessionSnapshot(
     is_sealed=False,
     logins=1,
     last_error="",
+    rtt_ms=None,
+    retransmits=None,
 )
 AWAY = replace(SESSION, is_connected=False, since=None)
 

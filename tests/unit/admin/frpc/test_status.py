@@ -70,6 +70,7 @@ def test_our_status_tells_of_the_session_and_the_visitors(world: World) -> None:
     server = status["server"]
     assert (server["state"], server["run_id"], server["logins"]) == ("connected", "me", 1)
     assert "legacy cipher" in server["weak"][0]
+    assert (server["rtt_ms"] > 0, server["retransmits"]) == (True, 0)
     assert (server["version"], server["speaks"]) == ("0.51.3", "frp 0.51.3, legacy cipher")
     assert [one["name"] for one in status["proxies"]] == ["web"]
     assert [(one["name"], one["status"]) for one in status["visitors"]] == [

@@ -26,6 +26,9 @@ def test_what_runs_is_listed(world: World) -> None:
     assert (row["bytes_in"], row["bytes_out"]) == (0, 0)
     assert row["age_seconds"] == 6.0
     assert row["socket"] == {"local": f"127.0.0.1:{port}", "remote": row["visitor"]}
+    assert "rtt_ms" not in row
+    (row,) = desk.get("/api/conns?limit=1&tcp=1")["conns"]
+    assert (row["rtt_ms"] > 0, row["retransmits"]) == (True, 0)
     assert desk.get("/api/conns?proxy=nope")["total"] == 0
     assert desk.get("/api/conns?client=me")["total"] == 2
     assert desk.call.get("/api/conns?limit=x").status == 400
