@@ -33,7 +33,8 @@ cd "$out/source"
 if [ -n "$version" ]; then
     sed -i "1s/(.*)/($version)/" debian/changelog
 fi
-if ! dpkg-buildpackage -b -us -uc >"$out/build.log" 2>&1; then
+# Of what every build is taken to need (-I, -d), a package without a line of C has no use.
+if ! { dpkg-checkbuilddeps -I && dpkg-buildpackage -b -d -us -uc; } >"$out/build.log" 2>&1; then
     tail -n 30 "$out/build.log" >&2
     echo "the package could not be built; the whole story is in $out/build.log" >&2
     exit 1

@@ -113,7 +113,7 @@ build_dependencies() {
 need_package_tools() {
     # shellcheck disable=SC2086
     find_missing $package_tools
-    if ! dpkg-checkbuilddeps "$root/debian/control" 2>/dev/null; then
+    if ! dpkg-checkbuilddeps -I "$root/debian/control" 2>/dev/null; then
         missing="$missing $(build_dependencies | tr '\n' ' ')"
     fi
     # The wheel is tried in an environment of the system's Python.

@@ -56,6 +56,13 @@ def test_a_script_parses_in_a_plain_posix_shell(script: str) -> None:
     subprocess.run(["/bin/sh", "-n", str(ROOT / script)], check=True)
 
 
+@pytest.mark.parametrize("script", sorted(path.name for path in (ROOT / "tools").glob("*.sh")))
+def test_a_tool_parses_in_the_shell_that_it_names(script: str) -> None:
+    path = ROOT / "tools" / script
+    shell = "bash" if path.read_text().startswith("#!/bin/bash\n") else "sh"
+    subprocess.run([f"/bin/{shell}", "-n", str(path)], check=True)
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_is_executable(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
@@ -94,6 +101,22 @@ def test_only_missing_tools_are_installed_and_by_their_package(checkout: Path) -
         fake(checkout, name, "exit 0")
     done = run(checkout, "install_packages() { echo wanted $*; }; need_test_tools; echo done")
     assert done.stdout.splitlines() == ["done"]
+
+
+def test_what_the_package_is_built_with_is_read_from_debian_control(checkout: Path) -> None:
+    (checkout / "debian").mkdir()
+    control = (
+        "Source: x\nBuild-Depends:\n debhelper-compat (= 13),\n python3-x,\nRules: no\n\n y,\n"
+    )
+    (checkout / "debian" / "control").write_text(control)
+    for name in ("dpkg-checkbuilddeps", "git", "lintian", "systemd-analyze"):
+        fake(checkout, name, "exit 0")
+    for name in ("sed", "tr"):
+        (checkout.parent / "bin" / name).symlink_to(shutil.which(name) or "")
+    code = "install_packages() { echo wanted $*; }; can_make_venv() { true; }; need_package_tools"
+    assert run(checkout, code).stdout == ""
+    fake(checkout, "dpkg-checkbuilddeps", "exit 1")
+    assert run(checkout, code).stdout == "wanted debhelper-compat python3-x\n"
 
 
 def test_an_old_python_is_refused_by_name(checkout: Path) -> None:
