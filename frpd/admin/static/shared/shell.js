@@ -8,6 +8,7 @@ import { emptyState, loading, notice, select } from "./parts.js"
 import { currentLanguage, LANGUAGES, setLanguage, t } from "./text.js"
 
 const POLL_MS = 2000
+const SPARING = 4 // at least so many times as long as the answers took is waited
 const ABSENT_MS = 60000 // before a path that is not there is tried again
 
 /**
@@ -106,6 +107,7 @@ class App {
 
   async turn() {
     const turn = ++this.turns
+    const begun = performance.now()
     const sources = { base: this.basePath, ...this.page.sources?.(this) }
     const jobs = Object.entries(sources).filter(([, source]) => source)
       .map(([name, source]) => this.fetch(turn, name, source))
@@ -118,7 +120,8 @@ class App {
       this.contact = Date.now()
     }
     this.redraw()
-    if (!document.hidden) this.timer = setTimeout(() => this.turn(), POLL_MS)
+    const wait = Math.max(POLL_MS, SPARING * (performance.now() - begun))
+    if (!document.hidden) this.timer = setTimeout(() => this.turn(), wait)
   }
 
   /** Returns true for an answer, an error if there was none, undefined if it was not asked for. */

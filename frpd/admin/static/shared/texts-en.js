@@ -230,7 +230,7 @@ export const EN = {
   "client.no-proxies": "It serves nothing now",
   "client.kick": "Kick",
   "client.kick.title": "Kick {name}?",
-  "client.kick.text": "Its session ends, with {proxies} proxies and {conns} connections.",
+  "client.kick.text": "Its session ends. Proxies: {proxies}; connections: {conns}.",
   "client.kick.back": "It may log in again, and usually does within seconds. To keep it away change the token.",
   "client.kick.done": "The client was kicked.",
   "visitors.bind": "Listens on",

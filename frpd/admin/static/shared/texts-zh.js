@@ -230,7 +230,7 @@ export const ZH = {
   "client.no-proxies": "当前没有提供任何代理",
   "client.kick": "踢下线",
   "client.kick.title": "将 {name} 踢下线?",
-  "client.kick.text": "其会话将结束,包括 {proxies} 个代理和 {conns} 个连接。",
+  "client.kick.text": "其会话将结束。代理:{proxies};连接:{conns}。",
   "client.kick.back": "它可以重新登录,通常几秒内就会重连。要阻止它,请更换 token。",
   "client.kick.done": "客户端已被踢下线。",
   "visitors.bind": "监听",

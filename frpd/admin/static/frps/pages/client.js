@@ -50,7 +50,7 @@ export const clientPage = {
         card(t("client.connection"), { id: "connection" }, facts(connection(client, app.now()))),
         client.online && card(t("security"), { id: "security" }, security(client)),
         card(t("nav.proxies"), { id: "proxies", wide: true },
-          proxies.length ? list(app, proxies, app.get("server"), state) : emptyState(t("client.no-proxies"))),
+          proxies.length ? list(app, proxies, app.get("server"), state, "client") : emptyState(t("client.no-proxies"))),
         card(t("conns"), { id: "conns", wide: true },
           shown.connections.view(app, app.get("conns"), { proxies: true, link: proxyLink }))),
     ]

@@ -49,9 +49,9 @@ export const proxiesPage = {
 }
 
 /** The table, also for the page of a client. */
-export function list(app, rows, server, state) {
-  return table({ caption: t("nav.proxies"), columns: columns(app, server), rows, key: (row) => row.name,
-    state, redraw: () => app.redraw() })
+export function list(app, rows, server, state, without = "") {
+  return table({ caption: t("nav.proxies"), rows, key: (row) => row.name, state, redraw: () => app.redraw(),
+    columns: columns(app, server).filter((one) => one.id !== without) })
 }
 
 function matches(row, server, search) {

@@ -55,7 +55,7 @@ export const proxyPage = {
             in: rate(live.rateIn), out: rate(live.rateOut) }) })),
         traffic && card(t("days.title"), { id: "days", hint: t("days.hint") },
           dayBars(traffic.traffic_in, traffic.traffic_out, t("days.title")), legend()),
-        card(t("proxy.settings"), { id: "settings" }, facts(settings(proxy, app.get("server")))),
+        card(t("proxy.settings"), { id: "settings" }, facts(settings(proxy, app.get("server"), app.now()))),
         card(t("conns"), { id: "conns", wide: true,
           hint: t("conns.total", { n: count(proxy.total_conns) }),
           tools: proxy.cur_conns > 0 && button(t("proxy.cut"), () => cut(app, proxy), { id: "cut" }) },
@@ -81,14 +81,14 @@ function figures(proxy, live) {
     figure(t("out.today"), bytes(proxy.today_traffic_out), { title: count(proxy.today_traffic_out) }))
 }
 
-function settings(proxy, server) {
+function settings(proxy, server, now) {
   const conf = proxy.conf
   const list = (values) => (values?.length ? values.join(", ") : "")
   const common = [
     [t("proxy.last-start"), proxy.last_start_time],
     [t("proxy.last-close"), proxy.last_close_time],
     [t("proxy.since"), proxy.since && h("span", { title: moment(proxy.since) },
-      t("ago", { time: duration(Date.now() / 1000 - proxy.since) }))],
+      t("ago", { time: duration(now - proxy.since) }))],
     [t("proxy.all-in"), bytesCell(proxy.bytes_in)],
     [t("proxy.all-out"), bytesCell(proxy.bytes_out)],
   ]
