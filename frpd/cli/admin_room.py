@@ -232,8 +232,14 @@ def server_room(
         from frpd.admin.frps.desk import ServerDesk  # noqa: PLC0415
         from frpd.admin.frps_api import frps_app  # noqa: PLC0415
 
-        path = "" if file is None else file.path
-        desk = ServerDesk(service, loop, calls, reload if file is not None else None, path)
+        desk = ServerDesk(
+            service,
+            loop,
+            calls,
+            reload=reload if file is not None else None,
+            config_file="" if file is None else file.path,
+            dialect="new" if file is None else file.era,
+        )
         return frps_app(desk, choose)
 
     def login() -> Login:
@@ -276,6 +282,7 @@ def client_room(
             stop,
             reload=reload if file is not None else None,
             config_file="" if file is None else file.path,
+            dialect="new" if file is None else file.era,
             check=None if file is None else file.check_client,
         )
         return frpc_app(desk, choose)

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 
 from frpd.config.client import ClientSetup
-from frpd.config.load import Loaded, load_client, load_server
+from frpd.config.ini import Dialect
+from frpd.config.load import DIALECT_VARIABLE, Loaded, load_client, load_server
 from frpd.config.server import ServerConfig
 
 
@@ -32,6 +33,11 @@ class ConfigFile:
         with contextlib.suppress(OSError):  # it may have been removed meanwhile
             folder = os.getcwd()
         return cls(os.path.abspath(path), dialect, folder)
+
+    @property
+    def era(self) -> str:
+        """How it is read: ``old`` or ``new``."""
+        return self.dialect or os.environ.get(DIALECT_VARIABLE) or Dialect.NEW.value
 
     def load_server(self, *, strict: bool = False) -> Loaded[ServerConfig]:
         """Read it as frps.ini. Any thread.

@@ -126,6 +126,11 @@ class Service:
         """What it runs on: [common]."""
         return self._common
 
+    @property
+    def setup(self) -> ClientSetup:
+        """Its proxies and visitors. Frozen; a reload puts another one in its place."""
+        return self._setup
+
     def start(self) -> None:
         """Connect and log in."""
         self._try_login()

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from frpd.admin.config_view import client_view
 from frpd.admin.frpc.desk import ClientDesk
 from frpd.admin.web_app import AdminApp, ApiError, Reply, body_text, flag
 from frpd.errors import ConfigError
@@ -42,6 +43,15 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
             raise ApiError(500, f"write {target}: {reason}") from error
         return Reply()
 
+    def as_loaded() -> dict[str, object]:
+        service = desk.service
+        return {
+            "file": desk.config_file,
+            "dialect": desk.dialect,
+            **client_view(service.config, service.setup),
+        }
+
+    app.get("/api/frpd/config", as_loaded)
     app.get("/api/config", show)
     app.change("PUT", "/api/config", replace)
 

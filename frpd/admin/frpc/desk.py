@@ -21,6 +21,7 @@ class ClientDesk:
         stop: ends the program gracefully; loop thread only.
         reload: None where the program runs without a file.
         config_file: absolute path; "" where there is none.
+        dialect: how it is read: ``old`` or ``new``.
         check: raises ConfigError if the file at a path cannot be used; any thread.
     """
 
@@ -30,6 +31,7 @@ class ClientDesk:
     stop: Callable[[], None]
     reload: Reload | None = None
     config_file: str = ""
+    dialect: str = "new"
     check: Callable[[str], object] | None = None
 
     def snapshot(self) -> ClientSnapshot:

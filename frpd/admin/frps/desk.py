@@ -19,6 +19,7 @@ class ServerDesk:
         service: touched by what ``calls`` runs on the loop, and by nothing else.
         reload: None where the program runs without a file.
         config_file: absolute path; "" where there is none.
+        dialect: how it is read: ``old`` or ``new``.
     """
 
     service: Service
@@ -26,6 +27,7 @@ class ServerDesk:
     calls: LoopCalls
     reload: Reload | None = None
     config_file: str = ""
+    dialect: str = "new"
 
     def snapshot(self) -> ServerSnapshot:
         """Return a copy of what is known now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from frpd.admin.both import about, loop_figures
+from frpd.admin.config_view import server_view
 from frpd.admin.frps.desk import ServerDesk
 from frpd.admin.frps.ports import ports
 from frpd.admin.frps.shapes import Object, server_info
@@ -32,6 +33,14 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
             "history": _history(desk.calls.ask(service.books.history.view)),
         }
 
+    def config() -> Object:
+        return {
+            "file": desk.config_file,
+            "dialect": desk.dialect,
+            **server_view(service.config),
+        }
+
+    app.get("/api/frpd/config", config)
     app.get("/api/serverinfo", info)
     app.get("/api/status", status)
     app.get("/api/frpd/status", status)

@@ -11,7 +11,14 @@ from frpd.config.visitors import StcpVisitorConfig
 from tests.helpers.world import World, free_port
 from tests.unit.admin.frpc.desk import Desk
 
-GETS = ["/api/status", "/api/frpd/status", "/api/conns", "/api/log-level", "/api/config"]
+GETS = [
+    "/api/status",
+    "/api/frpd/status",
+    "/api/frpd/config",
+    "/api/conns",
+    "/api/log-level",
+    "/api/config",
+]
 
 
 @pytest.mark.parametrize("url", GETS)

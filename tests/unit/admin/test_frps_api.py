@@ -12,6 +12,7 @@ GETS = [
     "/api/status",
     "/api/frpd/status",
     "/api/frpd/overview",
+    "/api/frpd/config",
     "/api/proxy/tcp",
     "/api/proxy/tcp/web",
     "/api/proxies/web",
