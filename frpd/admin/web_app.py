@@ -206,6 +206,8 @@ def _answer(handler: Handler, arguments: Mapping[str, str]) -> object:
 
 
 def _error(error: ApiError) -> Reply:
+    if "text/html" in bottle.request.get_header("Accept", ""):
+        return Reply(f"{error}\n", error.status)  # a person reads it, in the place of a page
     body = {"code": error.code, "msg": str(error), **error.fields}
     return Reply(json.dumps(body), error.status, JSON)
 

@@ -125,6 +125,7 @@ def test_the_gate_is_asked_for_all_but_what_is_free() -> None:
     assert gate.asked == [False, True]
     gate.refusal = Refusal(403, "not from there")
     assert call.get("/x").json == {"code": 403, "msg": "not from there"}
+    assert call.get("/x", accept="text/html,*/*").text == "not from there\n"
     for method in ("GET", "POST", "HEAD", "DELETE"):
         free = call(method, "/healthz")
         assert (free.status, free.body) == (200, b"")
