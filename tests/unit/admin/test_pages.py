@@ -184,6 +184,42 @@ def test_no_file_names_another_host() -> None:
     assert named == {"http://www.w3.org"}  # the name of SVG, which nobody asks for
 
 
+def palettes() -> list[dict[str, str]]:
+    """Return the colours: light, dark by the system, dark by choice."""
+    style = (STATIC / "shared" / "look.css").read_text()
+    blocks = re.findall(r":root[^{]*\{([^}]*--page[^}]*)\}", style)
+    return [dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in blocks]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours as WCAG counts it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_texts_can_be_read_in_light_and_dark() -> None:
+    light, dark, chosen_dark = palettes()
+    assert dark == chosen_dark
+    for palette in (light, dark):
+        for ground in ("page", "card", "raised"):
+            for text in ("text", "muted", "accent"):
+                assert contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
+        for state in ("good", "bad", "warning"):
+            for ground in (state + "-soft", "card"):
+                assert contrast(palette[state], palette[ground]) >= 4.5, (state, ground)
+        assert contrast(palette["on-accent"], palette["accent"]) >= 4.5
+        assert contrast(palette["in"], palette["card"]) >= 3
+        assert contrast(palette["out"], palette["card"]) >= 3
+
+
 def texts(language: str) -> dict[str, str]:
     source = (STATIC / "shared" / f"texts-{language}.js").read_text()
     return dict(re.findall(r'^  "([^"]+)": "(.*)",$', source, re.MULTILINE))
