@@ -55,6 +55,8 @@ as_root() {
     fi
 }
 
+lists_refreshed=
+
 # Installs Debian packages without starting the daemons that come with some of them.
 install_packages() {
     say "installing Debian packages: $*"
@@ -78,8 +80,11 @@ install_packages() {
         as_root sh -c "printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy"
     fi
     apt="as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=120"
-    # shellcheck disable=SC2086 # a command and its options
-    logged $apt update || say "the package lists could not be refreshed; trying with those at hand"
+    if [ -z "$lists_refreshed" ]; then
+        lists_refreshed=1
+        # shellcheck disable=SC2086 # a command and its options
+        logged $apt update || say "the package lists could not be refreshed; trying with those at hand"
+    fi
     # shellcheck disable=SC2086
     logged $apt install --no-install-recommends "$@" || fail "Debian packages could not be installed: $*" \
         "The lines above say why; the whole story is in $setup_log." \
