@@ -19,7 +19,8 @@ import re
 import stat
 import sys
 import time
-from typing import Final
+from collections import deque
+from typing import Final, NamedTuple
 
 from frpd.clock import unix_now
 from frpd.errors import ConfigError
@@ -44,6 +45,9 @@ _RESET: Final = "\x1b[0m"
 # C0, DEL, C1, line and paragraph separators, and the marks that reorder what a terminal shows.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _FILE_MODE: Final = 0o640
+REMEMBERED_LINES: Final = 500
+REMEMBERED_CHARS: Final = 2000
+"""Of each line."""
 _ROTATED_MODE: Final = 0o440  # as frp leaves them: history is not written to
 
 
@@ -121,10 +125,12 @@ class _LineFormatter(logging.Formatter):
         self._second_text = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        mark, color = next((m, c) for level, m, c in _MARKS if record.levelno >= level)
-        prefix = getattr(record, "prefix", "")
-        text = escape(f"{prefix}{_message(record)}")
-        text = f"[{mark}] [{record.filename}:{record.lineno}] {text}"
+        return self.line(record, what_it_says(record))
+
+    def line(self, record: logging.LogRecord, said: str) -> str:
+        """Return the line of a record that says this."""
+        mark, color = _mark(record.levelno)
+        text = f"[{mark}] [{record.filename}:{record.lineno}] {said}"
         if self._color:
             text = f"{color}{text}{_RESET}"
         lines = [f"{self._stamp(record.created)} {text}"]
@@ -142,11 +148,74 @@ class _LineFormatter(logging.Formatter):
         return self._second_text
 
 
+def what_it_says(record: logging.LogRecord) -> str:
+    """Return the text of a record with its prefix, escaped."""
+    return escape(f"{getattr(record, 'prefix', '')}{_message(record)}")
+
+
+def _mark(level: int) -> tuple[str, str]:
+    for least, mark, color in _MARKS:
+        if level >= least:
+            return mark, color
+    raise AssertionError("levels below 0 there are none")
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError) as exc:
         return f"{record.msg} {record.args!r} (bad log format: {exc})"
+
+
+class LogLine(NamedTuple):
+    """One line as it is remembered.
+
+    Attributes:
+        number: it grows by one with each line.
+        time: Unix time.
+        level: T, D, I, W or E.
+        where: file and line of our code.
+        text: with its prefix; escaped, and cut if it is very long.
+    """
+
+    number: int
+    time: float
+    level: str
+    where: str
+    text: str
+
+
+class _Memory:
+    """The last lines; bounded in number and in length. Its handler's lock guards it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: deque[tuple[int, float, int, str, int, str]] = deque(maxlen=REMEMBERED_LINES)
+
+    def keep(self, record: logging.LogRecord, text: str) -> None:
+        """Remember a line; cheap, since it costs every line and few are ever looked at."""
+        self.count += 1
+        if record.exc_info and record.exc_info[1] is not None:
+            error = record.exc_info[1]
+            text += escape(f": {type(error).__name__}: {error}")
+        self._kept.append(
+            (
+                self.count,
+                record.created,
+                record.levelno,
+                record.filename,
+                record.lineno,
+                text[:REMEMBERED_CHARS],
+            )
+        )
+
+    def lines(self, after: int) -> list[LogLine]:
+        """Return what is remembered beyond a number."""
+        return [
+            LogLine(number, created, _mark(level)[0], f"{file}:{line}", text)
+            for number, created, level, file, line, text in list(self._kept)
+            if number > after
+        ]
 
 
 class _DescriptorHandler(logging.Handler):
@@ -160,12 +229,16 @@ class _DescriptorHandler(logging.Handler):
 
     def __init__(self, fd: int | None, *, color: bool = False) -> None:
         super().__init__()
-        self.setFormatter(_LineFormatter(color=color))
+        self._lines = _LineFormatter(color=color)
+        self.setFormatter(self._lines)
+        self.memory = _Memory()
         self._fd = fd
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        data = self.format(record).encode("utf-8", "backslashreplace")
+        said = what_it_says(record)
+        self.memory.keep(record, said)
+        data = self._lines.line(record, said).encode("utf-8", "backslashreplace")
         if self._lost:
             data = self._loss_note(record) + data
         try:
@@ -257,6 +330,18 @@ class _FileHandler(_DescriptorHandler):
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def recent(after: int = 0) -> tuple[int, list[LogLine]]:
+    """Return the number of the last line, and those remembered beyond a number. Any thread."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _DescriptorHandler):
+            handler.acquire()
+            try:
+                return handler.memory.count, handler.memory.lines(after)
+            finally:
+                handler.release()
+    return 0, []
 
 
 def _open_append(path: str) -> int:

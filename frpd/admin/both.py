@@ -9,7 +9,7 @@ from typing import Final
 from frpd import __version__, log
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.reload import Reload, ReloadReport
-from frpd.admin.web_app import AdminApp, ApiError, Reply, body_string, flag, number
+from frpd.admin.web_app import AdminApp, ApiError, Reply, flag, number
 from frpd.clock import unix_now
 from frpd.net.stream import SocketEnds
 from frpd.proto import native
@@ -27,24 +27,6 @@ Object = dict[str, object]
 def health(app: AdminApp) -> None:
     """Register ``/healthz``."""
     app.free("/healthz", Reply)
-
-
-def log_level(app: AdminApp) -> None:
-    """Register what shows and changes the level of the log."""
-
-    def show() -> Object:
-        return {"level": log.level()}
-
-    def change() -> Object:
-        level = body_string("level")
-        try:
-            before = log.set_level(level)
-        except ValueError as error:
-            raise ApiError(400, str(error)) from error
-        return {"level": level, "before": before}
-
-    app.get("/api/log-level", show)
-    app.change("PUT", "/api/log-level", change)
 
 
 def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]:

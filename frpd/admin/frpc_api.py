@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from frpd.admin import both, pages
+from frpd.admin import both, log_view, pages
 from frpd.admin.access import Gate
 from frpd.admin.frpc import actions, config, status
 from frpd.admin.frpc.desk import ClientDesk
@@ -22,7 +22,7 @@ def frpc_app(desk: ClientDesk, choose_gate: Callable[[Environ], Gate]) -> AdminA
     """Return the application."""
     app = AdminApp(choose_gate)
     both.health(app)
-    both.log_level(app)
+    log_view.register(app)
     pages.register(app, "frpc", lambda: desk.service.config.assets_dir)
     for register in GROUPS:
         register(app, desk)

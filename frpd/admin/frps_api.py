@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from frpd.admin import both, pages
+from frpd.admin import both, log_view, pages
 from frpd.admin.access import Gate
 from frpd.admin.frps import actions, clients, overview, proxies, v2
 from frpd.admin.frps.desk import ServerDesk
@@ -24,7 +24,7 @@ def frps_app(desk: ServerDesk, choose_gate: Callable[[Environ], Gate]) -> AdminA
     """Return the application."""
     app = AdminApp(choose_gate)
     both.health(app)
-    both.log_level(app)
+    log_view.register(app)
     pages.register(app, "frps", lambda: desk.service.config.assets_dir)
     for register in GROUPS:
         register(app, desk)

@@ -532,3 +532,32 @@ def test_how_many_days_are_kept_may_change(tmp_path: Path) -> None:
     frpd_log.set_max_days(9)
     (handler,) = [h for h in logging.getLogger().handlers if isinstance(h, frpd_log._FileHandler)]
     assert handler.max_days == 9
+
+
+def test_the_last_lines_are_remembered_within_bounds(log: PrefixLogger, tmp_path: Path) -> None:
+    assert frpd_log.recent() == (0, [])
+    to_file(tmp_path / "log")
+    for index in range(frpd_log.REMEMBERED_LINES + 5):
+        log.info("line %d", index)
+    log.debug("below the level")
+    count, lines = frpd_log.recent()
+    assert count == lines[-1].number == frpd_log.REMEMBERED_LINES + 5
+    assert (len(lines), lines[0].text) == (frpd_log.REMEMBERED_LINES, "line 5")
+    assert frpd_log.recent(count - 1) == (count, lines[-1:])
+    log.info("x" * 10_000)
+    assert len(frpd_log.recent()[1][-1].text) == frpd_log.REMEMBERED_CHARS
+
+
+def test_a_remembered_line_is_as_harmless_as_a_written_one(
+    log: PrefixLogger, tmp_path: Path
+) -> None:
+    to_file(tmp_path / "log")
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        log.prefixed("a\x1b").exception("it\nfailed")
+    (line,) = frpd_log.recent()[1]
+    assert line.text == "[a\\x1b] it\\nfailed: ValueError: two\\nlines"
+    assert line.level == "E"
+    frpd_log.close()
+    assert frpd_log.recent() == (0, [])

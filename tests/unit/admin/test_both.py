@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from frpd import __version__
+from frpd import __version__, log
 from frpd.admin import both
 from frpd.admin.access import ControlGate
 from frpd.admin.reload import Reload, ReloadReport
@@ -24,27 +23,6 @@ from tests.unit.admin.wsgi import Caller, InlineCalls
 @pytest.fixture
 def app() -> AdminApp:
     return AdminApp(lambda _environ: ControlGate())
-
-
-@pytest.fixture(autouse=True)
-def _level() -> Iterator[None]:
-    logger = logging.getLogger("frpd")
-    before = logger.level
-    logger.setLevel(logging.INFO)
-    yield
-    logger.setLevel(before)
-
-
-def test_the_level_of_the_log_is_shown_and_changed(app: AdminApp) -> None:
-    both.log_level(app)
-    call = Caller(app)
-    assert call.get("/api/log-level").json == {"level": "info"}
-    answer = call("PUT", "/api/log-level", {"level": "debug"})
-    assert answer.json == {"level": "debug", "before": "info"}
-    assert logging.getLogger("frpd").level == logging.DEBUG
-    wrong = call("PUT", "/api/log-level", {"level": "loud"})
-    assert wrong.status == 400
-    assert "accepted: trace, debug, info, warn, error" in wrong.json["msg"]
 
 
 def reloads(world: World, app: AdminApp, reload: Reload | None) -> Caller:
@@ -91,7 +69,7 @@ def test_a_program_says_which_it_is_and_since_when() -> None:
     assert (about["program"], about["version"], about["pid"]) == ("frps", __version__, os.getpid())
     assert isinstance(about["uptime_seconds"], float)
     assert 9 <= about["uptime_seconds"] < 1000
-    assert about["log_level"] == "info"
+    assert about["log_level"] == log.level()
 
 
 def test_figures_of_the_loop(world: World) -> None:

@@ -17,6 +17,7 @@ GETS = [
     "/api/frpd/config",
     "/api/conns",
     "/api/log-level",
+    "/api/frpd/logs",
     "/api/config",
 ]
 

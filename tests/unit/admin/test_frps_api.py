@@ -21,6 +21,7 @@ GETS = [
     "/api/clients/me",
     "/api/conns",
     "/api/log-level",
+    "/api/frpd/logs",
     "/api/v2/users",
     "/api/v2/clients",
     "/api/v2/clients/me",
