@@ -242,7 +242,7 @@ def test_values_that_would_break_a_head_are_refused(value: str) -> None:
             RequestRules(**arguments)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a:", "é", *UNSETTABLE, "CONTENT-LENGTH"])
+@pytest.mark.parametrize("name", ["", "a b", "a:", "é", *sorted(UNSETTABLE), "CONTENT-LENGTH"])
 def test_names_that_cannot_be_set_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"not a header name|cannot be set"):
         RequestRules(headers={name: "x"})
