@@ -153,6 +153,18 @@ class Story:
         wait_until(lambda: visitors.echoes(SOCKET_OUT), "unix_domain_socket")
         return "tcp, udp, http at port 80, static_file, unix_domain_socket, log file"
 
+    def admin(self) -> str:
+        """The control sockets, the dashboard and the admin port answer."""
+        for unit in UNITS:
+            run("frpd-ctl", "status", "-c", f"/etc/frp/{unit}.ini")
+        server = _ask(SERVER, "dashboard", "/api/serverinfo")
+        client = _ask(CLIENT, "admin", "/api/status")
+        check("version" in server and "running" in client, f"APIs: {server} {client}")
+        _ask(SERVER, "dashboard", "/")
+        failed = [line for unit in UNITS for line in journal(unit).splitlines() if "[E]" in line]
+        check(not failed, "\n".join(failed))
+        return "frpd-ctl status, dashboard, admin port"
+
     def reload_good(self) -> str:
         """`systemctl reload` with a good file: it counts at once, nobody is cut."""
         pids = {unit: main_pid(unit) for unit in UNITS}
@@ -325,6 +337,13 @@ class Story:
         return "no file, no folder, no unit"
 
 
+def _ask(ini: str, service: str, path: str) -> str:
+    found = dict(re.findall(rf"{service}_(port|user|pwd) = (\S+)", _text(ini)))
+    login = f"{found['user']}:{found['pwd']}"
+    url = f"http://127.0.0.1:{found['port']}{path}"
+    return run("curl", "--silent", "--show-error", "--fail", "--user", login, url)
+
+
 def _log_to(program: str) -> str:
     return f"[common]\nlog_file = /var/log/frpd/{program}.log\n"
 
@@ -355,7 +374,7 @@ def main(arguments: list[str]) -> int:
     """Tell the story of two versions of the package; 0 if it ends well."""
     story = Story(*arguments)
     steps: list[Callable[[], str]] = [
-        story.install, story.start, story.flows, story.reload_good, story.reload_bad,
+        story.install, story.start, story.flows, story.admin, story.reload_good, story.reload_bad,
         story.restart, story.kill, story.watchdog, story.instances, story.upgrade,
         story.upgrade_off, story.remove, story.again, story.autopkgtests, story.purge,
     ]  # fmt: skip

@@ -49,6 +49,11 @@ def test_both_services_are_shut_in_equally() -> None:
     assert sandbox("frps") == sandbox("frpc")
 
 
+def test_services_see_the_files_of_proc_that_psutil_wants() -> None:
+    # It cannot be imported without /proc/stat, nor can the admin API that shows its figures.
+    assert "ProcSubset" not in (DEBIAN / "frpd.frps.service").read_text()
+
+
 @pytest.mark.parametrize("program", ["frps", "frpc"])
 def test_a_template_is_a_configuration_without_warnings(program: str, tmp_path: Path) -> None:
     text = (DEBIAN / "templates" / f"{program}.ini").read_text()
