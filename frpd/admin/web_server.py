@@ -8,6 +8,7 @@ is over. Why waitress: docs/adr/0007-admin-web-server.md.
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 import threading
@@ -35,6 +36,8 @@ SWITCH_SECONDS: Final = 0.0005
 Address = tuple[str, int]
 
 _clock = MonotonicClock()
+# A page of the dashboard asks for more at once than there are threads: that is no warning.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc] # waitress is not typed
