@@ -93,6 +93,8 @@ def test_every_page_shows_what_there_is(
         assert page.complaints == []
         port = scene.frps if program == "frps" else scene.frpc
         assert page.hosts == {f"127.0.0.1:{port}"}
+    said = scene.tunnel.frps if program == "frps" else scene.tunnel.frpc
+    assert said.count("Task queue depth") == 0
 
 
 @pytest.mark.parametrize(("program", "pages"), [("frps", FRPS), ("frpc", FRPC)])

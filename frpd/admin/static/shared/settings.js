@@ -62,7 +62,12 @@ function setting(row) {
     h("div", { class: "setting-value" }, h("code", {}, value === "" ? t("config.empty") : value),
       row.is_set && standard !== "" && standard !== value &&
         h("span", { class: "hint" }, t("config.default", { value: standard }))),
-    row.doc && h("p", { class: "hint" }, row.doc))
+    row.doc && h("p", { class: "hint" }, words(row.doc)))
+}
+
+/** A sentence in which `names` are marked as in Markdown. */
+function words(sentence) {
+  return sentence.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part))
 }
 
 function text(value) {

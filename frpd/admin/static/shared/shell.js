@@ -101,6 +101,7 @@ class App {
       window.scrollTo(0, 0)
       document.getElementById("title")?.focus({ preventScroll: true })
     }
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" })
   }
 
   // Polling.
