@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from frpd import __version__, log
-from frpd.admin.loop_calls import LoopCalls
-from frpd.admin.reload import Reload, ReloadReport
-from frpd.admin.web_app import AdminApp, ApiError, Reply, flag, number
+from frpd.admin.web_app import AdminApp, Reply, flag, number
 from frpd.clock import unix_now
 from frpd.net.stream import SocketEnds
 from frpd.proto import native
 from frpd.selector_loop import SelectorLoop
 
-RELOAD_SECONDS: Final = 30.0
 MAX_CONNS: Final = 10_000
 DEFAULT_CONNS: Final = 1000
 MAX_TCP_CONNS: Final = 200
@@ -27,27 +23,6 @@ Object = dict[str, object]
 def health(app: AdminApp) -> None:
     """Register ``/healthz``."""
     app.free("/healthz", Reply)
-
-
-def reload_with(calls: LoopCalls, reload: Reload | None) -> Callable[[], Object]:
-    """Return a handler that reloads and waits for the report."""
-
-    def handle() -> Object:
-        if reload is None:
-            raise ApiError(501, "reload is not possible here", code=1)
-        strict = flag("strict") or flag("strictConfig")
-
-        def begin(done: Callable[[ReloadReport], None]) -> None:
-            reload(strict, done)
-
-        report = calls.ask_for(begin, RELOAD_SECONDS)
-        if report.error:
-            raise ApiError(400, report.error, code=report.code or 1)
-        fields = report._asdict()
-        del fields["error"], fields["code"]
-        return {"code": 0, "msg": "", **fields}
-
-    return handle
 
 
 def conns_asked_for() -> tuple[int, bool]:

@@ -35,3 +35,9 @@ Reload: TypeAlias = Callable[[bool, Callable[[ReloadReport], None]], None]
 
 With ``strict`` warnings of the file are errors.
 """
+
+Plan: TypeAlias = Callable[[bool, str | None, Callable[[ReloadReport], None]], None]
+"""``plan(strict, text, on_done)``: what a reload would do, and nothing is done.
+
+Of the file as it is, or of another text in its place. Threads as for Reload.
+"""

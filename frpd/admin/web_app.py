@@ -144,7 +144,7 @@ def body_text() -> str:
     return text
 
 
-def body_object() -> dict[str, object]:
+def body_object(most: int = MAX_JSON_BYTES) -> dict[str, object]:
     """Return the JSON object in the body of the request at hand.
 
     Raises:
@@ -152,7 +152,7 @@ def body_object() -> dict[str, object]:
     """
     text = body_text()
     try:
-        value = json.loads(text) if len(text) <= MAX_JSON_BYTES else None
+        value = json.loads(text) if len(text) <= most else None
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -160,13 +160,13 @@ def body_object() -> dict[str, object]:
     return value
 
 
-def body_string(name: str) -> str:
+def body_string(name: str, most: int = MAX_JSON_BYTES) -> str:
     """Return a string of the JSON object in the body; "" if it is missing.
 
     Raises:
         ApiError: it is something else.
     """
-    value = body_object().get(name, "")
+    value = body_object(most).get(name, "")
     if not isinstance(value, str):
         raise ApiError(400, f"{name} has to be a string")
     return value

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from frpd.admin.control_socket import ControlSocket, open_control_socket
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.office import CONTROL, AdminOffice, Server
-from frpd.admin.reload import Reload
+from frpd.admin.reload import Plan, Reload
 from frpd.cli.config_file import ConfigFile
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig
@@ -215,6 +215,7 @@ def server_room(
     *,
     file: ConfigFile | None,
     reload: Reload | None = None,
+    plan: Plan | None = None,
 ) -> AdminRoom:
     """Return the API of a frps.
 
@@ -224,6 +225,7 @@ def server_room(
         sockets: of bind_server_admin; owned from now on.
         file: that it was started with.
         reload: reads the file again.
+        plan: says what that would change.
     """
     calls = LoopCalls(loop)
 
@@ -237,6 +239,7 @@ def server_room(
             loop,
             calls,
             reload=reload if file is not None else None,
+            plan=plan if file is not None else None,
             config_file="" if file is None else file.path,
             dialect="new" if file is None else file.era,
         )
@@ -257,6 +260,7 @@ def client_room(
     file: ConfigFile | None,
     stop: Callable[[], None],
     reload: Reload | None = None,
+    plan: Plan | None = None,
 ) -> AdminRoom:
     """Return the API of a frpc.
 
@@ -267,6 +271,7 @@ def client_room(
         file: that it was started with.
         stop: ends the program gracefully.
         reload: reads the file again.
+        plan: says what that would change.
     """
     calls = LoopCalls(loop)
 
@@ -281,6 +286,7 @@ def client_room(
             calls,
             stop,
             reload=reload if file is not None else None,
+            plan=plan if file is not None else None,
             config_file="" if file is None else file.path,
             dialect="new" if file is None else file.era,
             check=None if file is None else file.check_client,

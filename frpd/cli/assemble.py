@@ -184,12 +184,10 @@ def _serve(
         service = ServerService(loop, pool, config, SystemEntropy(), manager.sockets)
         manager.attach(loop, lambda: server_status(service))
         service.listen(listeners)
-        reload = (
-            None
-            if file is None
-            else AnnouncedReload(ServerReload(loop, pool, service, file), manager)
-        )
-        room = server_room(loop, service, admin, file=file, reload=reload)
+        queue = None if file is None else ServerReload(loop, pool, service, file)
+        reload = None if queue is None else AnnouncedReload(queue, manager)
+        plan = None if queue is None else queue.plan
+        room = server_room(loop, service, admin, file=file, reload=reload, plan=plan)
         room.open(DASHBOARD, dashboard_tls(config, loop.now))
         manager.sockets.park(config.restart_hold_seconds)
         # In the first turn: who reads the line may send a signal, and it is heard by then.
@@ -235,11 +233,11 @@ def _connect(
         on_first_login=lambda: loop.call_soon(report.ready),  # when the session is there
     )
     manager.attach(loop, lambda: client_status(service))
-    reload = None
-    if reading is not None:
-        reload = AnnouncedReload(ClientReload(pool, service, *reading), manager)
+    queue = None if reading is None else ClientReload(pool, service, *reading)
+    reload = None if queue is None else AnnouncedReload(queue, manager)
+    plan = None if queue is None else queue.plan
     file = None if reading is None else reading[0]
-    room = client_room(loop, service, admin, file=file, stop=daemon.stop, reload=reload)
+    room = client_room(loop, service, admin, file=file, stop=daemon.stop, reload=reload, plan=plan)
     watcher = NetworkWatcher(loop, pool, service.network_changed)
     loop.call_soon(watcher.start)
     loop.call_soon(service.start)

@@ -29,19 +29,23 @@ class ClientReload(ReloadQueue[Loaded[ClientSetup]]):
     def __init__(
         self, pool: WorkerPool, service: Service, file: ConfigFile, common: ClientConfig
     ) -> None:
-        super().__init__(pool, file.path)
+        super().__init__(pool, file)
         self._service = service
-        self._file = file
         self._common = common
 
-    def read(self, *, strict: bool) -> Loaded[ClientSetup]:
+    def read(self, file: ConfigFile, *, strict: bool) -> Loaded[ClientSetup]:
         """See ReloadQueue.read."""
-        loaded = self._file.load_client(strict=strict)
+        loaded = file.load_client(strict=strict)
         setup = loaded.value
         refusals = (*loaded.refusals, *client_refusals(setup))
         warnings = (*loaded.warnings, *client_warnings(setup))
         refuse((*refusals, *warnings) if strict else refusals)
         return replace(loaded, warnings=warnings)
+
+    def foresee(self, found: Loaded[ClientSetup]) -> ReloadReport:
+        """See ReloadQueue.foresee."""
+        changes = self._service.compare(found.value)
+        return _report(changes, not_live(self._common, found.value.common), found.warnings)
 
     def apply(self, found: Loaded[ClientSetup]) -> ReloadReport:
         """See ReloadQueue.apply."""
@@ -50,15 +54,21 @@ class ClientReload(ReloadQueue[Loaded[ClientSetup]]):
         set_level(common.log_level)
         left = not_live(self._common, common)
         tell_success(found.warnings, _by_kind(changes), left)
-        proxies, visitors = changes.proxies, changes.visitors
-        return ReloadReport(
-            added=proxies.added + visitors.added,
-            removed=proxies.removed + visitors.removed,
-            changed=proxies.changed + visitors.changed,
-            unchanged=len(proxies.unchanged) + len(visitors.unchanged),
-            not_live=left,
-            warnings=found.warnings,
-        )
+        return _report(changes, left, found.warnings)
+
+
+def _report(
+    changes: SetupChanges, left: tuple[str, ...], warnings: tuple[str, ...]
+) -> ReloadReport:
+    proxies, visitors = changes.proxies, changes.visitors
+    return ReloadReport(
+        added=proxies.added + visitors.added,
+        removed=proxies.removed + visitors.removed,
+        changed=proxies.changed + visitors.changed,
+        unchanged=len(proxies.unchanged) + len(visitors.unchanged),
+        not_live=left,
+        warnings=warnings,
+    )
 
 
 def _by_kind(changes: SetupChanges) -> Iterator[tuple[str, tuple[str, ...]]]:

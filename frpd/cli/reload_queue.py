@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from frpd import log
 from frpd.admin.reload import ReloadReport
+from frpd.cli.config_file import ConfigFile
 from frpd.config.load import COMMON
 from frpd.config.problems import ConfigErrors
 from frpd.errors import ConfigError, FrpError, LimitError
@@ -38,12 +39,12 @@ class ReloadQueue(ABC, Generic[T]):
 
     Args:
         pool: reads and checks.
-        path: of the file, for the log.
+        file: that the program was started with.
     """
 
-    def __init__(self, pool: WorkerPool, path: str) -> None:
+    def __init__(self, pool: WorkerPool, file: ConfigFile) -> None:
         self._pool = pool
-        self._path = path
+        self._file = file
         self._waiting: deque[tuple[bool, OnDone]] = deque()
         self._running = False
 
@@ -55,13 +56,44 @@ class ReloadQueue(ABC, Generic[T]):
         self._waiting.append((strict, on_done))
         self._next()
 
+    def plan(self, strict: bool, text: str | None, on_done: OnDone) -> None:
+        """Say what a reload would do; see frpd.admin.reload.Plan."""
+        held = [self._file.path]
+
+        def read() -> T:
+            if text is None:
+                return self.read(self._file, strict=strict)
+            with self._file.holding(text) as file:
+                held.append(file.path)
+                return self.read(file, strict=strict)
+
+        def end(report: ReloadReport) -> None:
+            """In words of the file, whatever its text was held in."""
+
+            def rename(said: str) -> str:
+                return said.replace(held[-1], held[0])
+
+            on_done(
+                report._replace(
+                    error=rename(report.error), warnings=tuple(map(rename, report.warnings))
+                )
+            )
+
+        def failed(error: Exception) -> None:
+            end(ReloadReport(error=_text(error), code=_code(error)))
+
+        try:
+            self._pool.submit(read, lambda found: end(self.foresee(found)), failed)
+        except LimitError as error:
+            failed(error)
+
     def hangup(self) -> None:
         """Reload since SIGHUP says so; what comes of it is in the log."""
         self(False, lambda _report: None)
 
     @abstractmethod
-    def read(self, *, strict: bool) -> T:
-        """Return what the file says. Worker threads.
+    def read(self, file: ConfigFile, *, strict: bool) -> T:
+        """Return what the file, or another one in its place, says. Worker threads.
 
         Raises:
             ConfigError: it cannot be used.
@@ -74,6 +106,10 @@ class ReloadQueue(ABC, Generic[T]):
         Raises:
             FrpError: it cannot be; nothing was changed.
         """
+
+    @abstractmethod
+    def foresee(self, found: T) -> ReloadReport:
+        """Say what would change; nothing does."""
 
     def _next(self) -> None:
         if self._running or not self._waiting:
@@ -90,7 +126,7 @@ class ReloadQueue(ABC, Generic[T]):
             self._end(on_done, ReloadReport(error=_text(error), code=_code(error)))
 
         try:
-            self._pool.submit(lambda: self.read(strict=strict), read, failed)
+            self._pool.submit(lambda: self.read(self._file, strict=strict), read, failed)
         except LimitError as error:
             failed(error)
 
@@ -102,7 +138,7 @@ class ReloadQueue(ABC, Generic[T]):
 
     def _end(self, on_done: OnDone, report: ReloadReport) -> None:
         if report.error:
-            _log.error("reload of %s failed, nothing was changed:", self._path)
+            _log.error("reload of %s failed, nothing was changed:", self._file.path)
             for line in report.error.splitlines():
                 _log.error("%s", line)
         on_done(report)

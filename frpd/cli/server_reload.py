@@ -12,7 +12,7 @@ from frpd.cli.unserved import server_warnings
 from frpd.config.server import ServerConfig
 from frpd.selector_loop import SelectorLoop
 from frpd.server.fittings import Fittings, load_fittings
-from frpd.server.reload import compare
+from frpd.server.reload import Comparison, compare
 from frpd.server.service import Service
 from frpd.workers import WorkerPool
 
@@ -38,18 +38,21 @@ class ServerReload(ReloadQueue[Found]):
     def __init__(
         self, loop: SelectorLoop, pool: WorkerPool, service: Service, file: ConfigFile
     ) -> None:
-        super().__init__(pool, file.path)
+        super().__init__(pool, file)
         self._loop = loop
         self._service = service
-        self._file = file
 
-    def read(self, *, strict: bool) -> Found:
+    def read(self, file: ConfigFile, *, strict: bool) -> Found:
         """See ReloadQueue.read."""
-        loaded = self._file.load_server(strict=strict)
+        loaded = file.load_server(strict=strict)
         config = loaded.value
         warnings = (*loaded.warnings, *server_warnings(config))
         refuse((*loaded.refusals, *warnings) if strict else loaded.refusals)
         return Found(config, load_fittings(self._loop, config), warnings)
+
+    def foresee(self, found: Found) -> ReloadReport:
+        """See ReloadQueue.foresee."""
+        return _report(compare(self._service.config, found.config), found.warnings)
 
     def apply(self, found: Found) -> ReloadReport:
         """See ReloadQueue.apply."""
@@ -59,9 +62,13 @@ class ServerReload(ReloadQueue[Found]):
         log.set_max_days(found.config.log_max_days)
         warnings = found.warnings + remarks
         tell_success(warnings, [("changed in [common]", changes.changed)], changes.not_live)
-        return ReloadReport(
-            changed=changes.changed,
-            unchanged=changes.unchanged,
-            not_live=changes.not_live,
-            warnings=warnings,
-        )
+        return _report(changes, warnings)
+
+
+def _report(changes: Comparison, warnings: tuple[str, ...]) -> ReloadReport:
+    return ReloadReport(
+        changed=changes.changed,
+        unchanged=changes.unchanged,
+        not_live=changes.not_live,
+        warnings=warnings,
+    )

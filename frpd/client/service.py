@@ -163,6 +163,10 @@ class Service:
             relay.abort("the client stops")
         self._pipes.close()
 
+    def compare(self, setup: ClientSetup) -> SetupChanges:
+        """Return what reload() would change."""
+        return compare(self._setup, for_user(setup, self._common.user))
+
     def reload(self, setup: ClientSetup) -> SetupChanges:
         """Serve other proxies and visitors from now on; return what that has changed.
 

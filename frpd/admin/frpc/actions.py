@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from frpd.admin.both import reload_with
 from frpd.admin.frpc.desk import ClientDesk
+from frpd.admin.reloading import reload_with
 from frpd.admin.web_app import AdminApp, ApiError, Reply
 
 STOP_SECONDS: Final = 0.1
@@ -19,7 +19,7 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         desk.calls.ask(lambda: desk.loop.call_later(STOP_SECONDS, desk.stop))
         return Reply()
 
-    reload = reload_with(desk.calls, desk.reload)
+    reload = reload_with(desk.calls, desk.reload, desk.plan)
 
     def reload_for_frp() -> object:
         """What frp's own frpc asks with GET; it prints the body of an error as it is."""

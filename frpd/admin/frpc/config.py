@@ -10,6 +10,7 @@ from pathlib import Path
 
 from frpd.admin.config_view import client_view
 from frpd.admin.frpc.desk import ClientDesk
+from frpd.admin.reloading import check_with
 from frpd.admin.web_app import AdminApp, ApiError, Reply, body_text, flag
 from frpd.errors import ConfigError
 
@@ -51,6 +52,10 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
             **client_view(service.config, service.setup),
         }
 
+    def complete(text: str) -> str:
+        return with_token_of(_read(path()), text)
+
+    check_with(app, desk.calls, desk.plan, complete)
     app.get("/api/frpd/config", as_loaded)
     app.get("/api/config", show)
     app.change("PUT", "/api/config", replace)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from frpd.admin.loop_calls import LoopCalls
-from frpd.admin.reload import Reload
+from frpd.admin.reload import Plan, Reload
 from frpd.client.service import Service
 from frpd.client.snapshot import ClientSnapshot, take_snapshot
 from frpd.selector_loop import SelectorLoop
@@ -20,6 +20,7 @@ class ClientDesk:
         service: touched by what ``calls`` runs on the loop, and by nothing else.
         stop: ends the program gracefully; loop thread only.
         reload: None where the program runs without a file.
+        plan: what a reload would change; None as well.
         config_file: absolute path; "" where there is none.
         dialect: how it is read: ``old`` or ``new``.
         check: raises ConfigError if the file at a path cannot be used; any thread.
@@ -30,6 +31,7 @@ class ClientDesk:
     calls: LoopCalls
     stop: Callable[[], None]
     reload: Reload | None = None
+    plan: Plan | None = None
     config_file: str = ""
     dialect: str = "new"
     check: Callable[[str], object] | None = None

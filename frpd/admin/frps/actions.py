@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from frpd.admin.both import conns_asked_for, reload_with
+from frpd.admin.both import conns_asked_for
 from frpd.admin.frps.desk import ServerDesk
 from frpd.admin.frps.shapes import Object, connection_row
+from frpd.admin.reloading import check_with, reload_with
 from frpd.admin.web_app import AdminApp, ApiError, body_string, query
 from frpd.server.snapshot import take_connections
 
@@ -39,4 +40,5 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
 
     app.get("/api/conns", conns)
     app.change("POST", "/api/kick", kick)
-    app.change("POST", "/api/reload", reload_with(calls, desk.reload))
+    app.change("POST", "/api/reload", reload_with(calls, desk.reload, desk.plan))
+    check_with(app, calls, desk.plan)

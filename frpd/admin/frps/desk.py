@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frpd.admin.loop_calls import LoopCalls
-from frpd.admin.reload import Reload
+from frpd.admin.reload import Plan, Reload
 from frpd.selector_loop import SelectorLoop
 from frpd.server.service import Service
 from frpd.server.snapshot import ServerSnapshot, take_snapshot
@@ -18,6 +18,7 @@ class ServerDesk:
     Attributes:
         service: touched by what ``calls`` runs on the loop, and by nothing else.
         reload: None where the program runs without a file.
+        plan: what a reload would change; None as well.
         config_file: absolute path; "" where there is none.
         dialect: how it is read: ``old`` or ``new``.
     """
@@ -26,6 +27,7 @@ class ServerDesk:
     loop: SelectorLoop
     calls: LoopCalls
     reload: Reload | None = None
+    plan: Plan | None = None
     config_file: str = ""
     dialect: str = "new"
 

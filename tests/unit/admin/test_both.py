@@ -3,64 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
 
 from frpd import __version__, log
 from frpd.admin import both
 from frpd.admin.access import ControlGate
-from frpd.admin.reload import Reload, ReloadReport
 from frpd.admin.web_app import AdminApp
 from frpd.clock import unix_now
 from frpd.net.stream import SocketEnds
 from frpd.net.tcp_info import TcpInfo
 from frpd.proto.native import SEAL
 from tests.helpers.world import World
-from tests.unit.admin.wsgi import Caller, InlineCalls
+from tests.unit.admin.wsgi import Caller
 
 
 @pytest.fixture
 def app() -> AdminApp:
     return AdminApp(lambda _environ: ControlGate())
-
-
-def reloads(world: World, app: AdminApp, reload: Reload | None) -> Caller:
-    app.change("POST", "/api/reload", both.reload_with(InlineCalls(world.loop), reload))
-    return Caller(app)
-
-
-def test_a_reload_reports_what_it_has_done(world: World, app: AdminApp) -> None:
-    strictness: list[bool] = []
-
-    def reload(strict: bool, done: Callable[[ReloadReport], None]) -> None:
-        strictness.append(strict)
-        done(ReloadReport(added=("a",), changed=("b", "c"), unchanged=4, not_live=("bind_port",)))
-
-    call = reloads(world, app, reload)
-    assert call("POST", "/api/reload").json == {
-        "code": 0,
-        "msg": "",
-        "added": ["a"],
-        "removed": [],
-        "changed": ["b", "c"],
-        "unchanged": 4,
-        "not_live": ["bind_port"],
-        "warnings": [],
-    }
-    call("POST", "/api/reload?strict=1")
-    call("POST", "/api/reload?strictConfig=true")
-    assert strictness == [False, True, True]
-
-
-def test_a_bad_file_is_400_with_frp_s_code(world: World, app: AdminApp) -> None:
-    call = reloads(world, app, lambda _strict, done: done(ReloadReport("line 3: no", 3)))
-    answer = call("POST", "/api/reload")
-    assert (answer.status, answer.json) == (400, {"code": 3, "msg": "line 3: no"})
-
-
-def test_without_a_file_there_is_no_reload(world: World, app: AdminApp) -> None:
-    assert reloads(world, app, None)("POST", "/api/reload").status == 501
 
 
 def test_a_program_says_which_it_is_and_since_when() -> None:

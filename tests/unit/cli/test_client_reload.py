@@ -233,3 +233,13 @@ def test_a_hang_up_reloads(office: Office, world: World) -> None:
     office.reload.hangup()
     world.until(lambda: office.names == {"mail"})
     assert office.service.table.entries["mail"].phase is Phase.NEW
+
+
+def test_a_plan_changes_nothing(world: World, office: Office) -> None:
+    text = ini({"common": {"pool_count": 3}, "web": {**WEB, "local_port": 81}, "vault": VAULT})
+    office.reload.plan(False, text, office.reports.append)
+    world.until(lambda: office.reports)
+    report = office.reports.pop()
+    assert (report.added, report.removed, report.changed) == (("vault",), ("ssh",), ("web",))
+    assert (report.unchanged, report.not_live) == (0, ("pool_count",))
+    assert office.names == {"web", "ssh"}

@@ -36,3 +36,19 @@ def test_another_file_can_be_checked_in_its_place(tmp_path: Path) -> None:
     file = ConfigFile.named(str(tmp_path / "frpc.ini"), None)
     with pytest.raises(ConfigError):
         file.check_client(str(other))
+
+
+def test_another_text_is_held_for_a_while(tmp_path: Path) -> None:
+    file = ConfigFile(str(tmp_path / "frps.ini"), "old")
+    with file.holding("[common]\nbind_port = 7001\n") as held:
+        assert held.load_server().value.bind_port == 7001
+        assert held.dialect == "old"
+    assert not Path(held.path).exists()
+
+
+def test_the_era_is_of_the_flag_or_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ConfigFile("x", "old").era == "old"
+    monkeypatch.delenv("FRP_INI_DIALECT", raising=False)
+    assert ConfigFile("x").era == "new"
+    monkeypatch.setenv("FRP_INI_DIALECT", "old")
+    assert ConfigFile("x").era == "old"

@@ -10,6 +10,7 @@ import pytest
 from frpd import log
 from frpd.admin.reload import ReloadReport
 from frpd.cli import reload_queue
+from frpd.cli.config_file import ConfigFile
 from frpd.cli.reload_queue import ReloadQueue, refuse, set_level, tell_success
 from frpd.errors import ConfigError, LimitError
 from tests.helpers.world import World
@@ -19,15 +20,20 @@ class Queue(ReloadQueue[str]):
     """Reads what it is told to."""
 
     def __init__(self, world: World, reading: Callable[[], str]) -> None:
-        super().__init__(world.pool, "/etc/frp/x.ini")
+        super().__init__(world.pool, ConfigFile("/etc/frp/x.ini"))
         self.reading = reading
         self.strict: list[bool] = []
         self.reports: list[ReloadReport] = []
+        self.path = ""
         self.refusal: Exception | None = None
 
-    def read(self, *, strict: bool) -> str:
+    def read(self, file: ConfigFile, *, strict: bool) -> str:
         self.strict.append(strict)
+        self.path = file.path
         return self.reading()
+
+    def foresee(self, found: str) -> ReloadReport:
+        return ReloadReport(warnings=(f"{self.path}:1: {found}",))
 
     def apply(self, found: str) -> ReloadReport:
         if self.refusal is not None:
@@ -145,3 +151,27 @@ def test_what_has_come_of_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
         "proxy added: [a b]",
         "[common] token, user: changed in the file, needs a restart",
     ]
+
+
+def test_a_plan_is_in_words_of_the_file_whatever_held_its_text(world: World) -> None:
+    queue = Queue(world, lambda: "x")
+    queue.plan(True, "[common]", queue.reports.append)
+    world.until(lambda: queue.reports)
+    assert queue.path.startswith("/proc/self/fd/")
+    assert queue.reports.pop() == ReloadReport(warnings=("/etc/frp/x.ini:1: x",))
+
+    def refuse_it() -> str:
+        raise ConfigError("no", path=queue.path, line=7)
+
+    queue.reading = refuse_it
+    queue.plan(False, "[common]", queue.reports.append)
+    world.until(lambda: queue.reports)
+    assert queue.reports == [ReloadReport(error="/etc/frp/x.ini:7: no", code=1)]
+    assert queue.strict == [True, False]
+
+
+def test_a_plan_of_the_file_itself(world: World) -> None:
+    queue = Queue(world, lambda: "x")
+    queue.plan(False, None, queue.reports.append)
+    world.until(lambda: queue.reports)
+    assert queue.reports == [ReloadReport(warnings=("/etc/frp/x.ini:1: x",))]

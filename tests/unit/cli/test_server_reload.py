@@ -156,3 +156,18 @@ def test_a_hang_up_reloads(office: Office, world: World) -> None:
     office.write(max_pool_count=3)
     office.reload.hangup()
     world.until(lambda: office.config.max_pool_count == 3)
+
+
+def test_a_plan_changes_nothing(world: World, office: Office) -> None:
+    office.write(max_pool_count=9, bind_addr="127.0.0.2", log_level="error")
+    level = log.level()
+    office.reload.plan(False, None, office.reports.append)
+    world.until(lambda: office.reports)
+    report = office.reports.pop()
+    assert set(report.changed) == {"max_pool_count", "log_level"}
+    assert "bind_addr" in report.not_live
+    assert (office.config.max_pool_count, log.level()) == (5, level)
+    office.reload.plan(False, "[common]\nmax_pool_count = many\n", office.reports.append)
+    world.until(lambda: office.reports)
+    (warning,) = office.reports.pop().warnings
+    assert warning.startswith(f"{office.path}:2 [common] max_pool_count")
