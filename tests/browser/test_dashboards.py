@@ -255,6 +255,30 @@ def test_the_log_has_the_last_lines(scene: Dashboards) -> None:
         page.wait_for_text("Logged from now on: info", "main")
 
 
+def test_figures_are_short_and_differences_are_by_lines(scene: Dashboards) -> None:
+    """What the scripts make of numbers and texts, asked of them in their own place."""
+
+    def ask(module: str, call: str) -> object:
+        return page.evaluate(f"import('/static/shared/{module}.js').then(m => m.{call})")
+
+    with scene.open("frpc") as page:
+        for value, text in (
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (15_000_000, "14.3 MiB"),
+        ):
+            assert ask("format", f"bytes({value})") == text
+        for value, text in ((0, "0 s"), (61, "1 min 1 s"), (86_400, "1 d"), (90_000, "1 d 1 h")):
+            assert ask("format", f"duration({value})") == text
+        assert ask("format", "bytes(NaN)") == "\u2013"
+        call = 'difference("a\\nb\\nc\\nd", "a\\nc\\nx\\nd").map(one => one.kind + one.text)'
+        assert ask("diff", call) == [" a", "-b", " c", "+x", " d"]
+        many = "'0123456789'.split('').join('\\n')"
+        call = f"excerpt(m.difference({many}, {many} + '\\n!'), 1).map(one => one && one.text)"
+        assert ask("diff", call) == [None, "9", "!"]
+
+
 def test_an_address_with_a_password_works(scene: Dashboards) -> None:
     with scene.browser.page() as page:
         login = LOGIN.replace(" ", "%20")
