@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
-import stat
 import sys
 import time
 from collections import deque
 from typing import Final, NamedTuple
 
-from frpd.clock import unix_now
 from frpd.errors import ConfigError
+from frpd.log_file import LogFile, write_all
+from frpd.log_json import timestamp, to_json
 
 TRACE: Final = 5
 _LEVELS: Final = {
@@ -44,11 +43,9 @@ _MARKS: Final = (
 _RESET: Final = "\x1b[0m"
 # C0, DEL, C1, line and paragraph separators, and the marks that reorder what a terminal shows.
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_FILE_MODE: Final = 0o640
 REMEMBERED_LINES: Final = 500
 REMEMBERED_CHARS: Final = 2000
 """Of each line."""
-_ROTATED_MODE: Final = 0o440  # as frp leaves them: history is not written to
 
 
 class PrefixLogger:
@@ -57,16 +54,20 @@ class PrefixLogger:
     Texts are %-formats and their arguments are rendered only when the level is on.
     """
 
-    __slots__ = ("_extra", "_logger", "_prefix")
+    __slots__ = ("_extra", "_logger", "_names", "_prefix")
 
-    def __init__(self, logger: logging.Logger, prefix: str = "") -> None:
+    def __init__(
+        self, logger: logging.Logger, prefix: str = "", names: tuple[str, ...] = ()
+    ) -> None:
         self._logger = logger
         self._prefix = prefix
-        self._extra = {"prefix": prefix}
+        self._names = names
+        self._extra = {"prefix": prefix, "names": names}
 
     def prefixed(self, *names: str) -> PrefixLogger:
         """Return a logger with these names added, each in its own brackets."""
-        return PrefixLogger(self._logger, self._prefix + "".join(f"[{name}] " for name in names))
+        prefix = self._prefix + "".join(f"[{name}] " for name in names)
+        return PrefixLogger(self._logger, prefix, self._names + names)
 
     def enabled(self, level: int) -> bool:
         """Tell whether a line of this level would be written, to spare costly arguments."""
@@ -148,6 +149,27 @@ class _LineFormatter(logging.Formatter):
         return self._second_text
 
 
+class _JsonFormatter(_LineFormatter):
+    """One record to one object; what peers have sent is an escaped string in it."""
+
+    def __init__(self) -> None:
+        super().__init__(color=False)
+
+    def line(self, record: logging.LogRecord, said: str) -> str:
+        """Return the line of a record; its own text counts, ``said`` has the names in it."""
+        found: dict[str, object] = {
+            "time": timestamp(record.created),
+            "level": _word(record.levelno),
+            "source": f"{record.filename}:{record.lineno}",
+            "names": getattr(record, "names", ()),
+            "text": _message(record),
+        }
+        found |= getattr(record, "facts", {})
+        if record.exc_info:
+            found["traceback"] = self.formatException(record.exc_info)
+        return to_json(found) + "\n"
+
+
 def what_it_says(record: logging.LogRecord) -> str:
     """Return the text of a record with its prefix, escaped."""
     return escape(f"{getattr(record, 'prefix', '')}{_message(record)}")
@@ -224,13 +246,13 @@ class _DescriptorHandler(logging.Handler):
     Args:
         fd: where to write; None drops everything (a daemon started with stdout closed, whose
             descriptor 1 may by now be somebody's socket).
-        color: wrap lines in terminal colours.
+        form: how lines look.
     """
 
-    def __init__(self, fd: int | None, *, color: bool = False) -> None:
+    def __init__(self, fd: int | None, form: _LineFormatter) -> None:
         super().__init__()
-        self._lines = _LineFormatter(color=color)
-        self.setFormatter(self._lines)
+        self._lines = form
+        self.setFormatter(form)
         self.memory = _Memory()
         self._fd = fd
         self._lost = 0
@@ -260,76 +282,33 @@ class _DescriptorHandler(logging.Handler):
     def _write(self, data: bytes) -> None:
         if self._fd is None:
             return
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        write_all(self._fd, data)
 
 
 class _FileHandler(_DescriptorHandler):
-    """Appends to a file; at local midnight the day's file gets its date and a new one begins.
+    """Appends to a file that rotates. `file.max_days` may change at any time."""
 
-    Also begins anew when somebody else moved or removed the file (logrotate), seen within a second.
-    `max_days` may change at any time.
-    """
-
-    def __init__(self, path: str, max_days: int) -> None:
-        self._path = os.path.abspath(path)
-        self.max_days = max_days
-        super().__init__(_open_append(self._path))
-        info = os.fstat(self._descriptor)
-        self._regular = stat.S_ISREG(info.st_mode)
-        # A file that a stopped daemon left yesterday is yesterday's.
-        self._day = _local_day(info.st_mtime if info.st_size else unix_now())
-        self._checked = 0
-
-    @property
-    def _descriptor(self) -> int:
-        assert self._fd is not None
-        return self._fd
+    def __init__(self, path: str, max_days: int, form: _LineFormatter) -> None:
+        super().__init__(None, form)
+        self.file = LogFile(path, max_days)
 
     def emit(self, record: logging.LogRecord) -> None:
-        second = int(record.created)
-        if second != self._checked and self._regular:
-            self._checked = second
-            # A folder that cannot be written to is no reason to lose the line: keep the open file.
-            with contextlib.suppress(OSError):
-                self._follow(record.created)
+        self.file.follow(record.created)
         super().emit(record)
 
-    def _follow(self, now: float) -> None:
-        """Move on to a new file at a new day, and when the path no longer leads to ours."""
-        day = _local_day(now)
-        if day != self._day:
-            finished, self._day = self._day, day
-            target = _free_name(self._path, finished)
-            os.rename(self._path, target)
-            os.chmod(target, _ROTATED_MODE)
-            remove_old(self._path, today=day, max_days=self.max_days)
-        elif self._is_ours():
-            return
-        new = _open_append(self._path)
-        os.close(self._descriptor)
-        self._fd = new
-
-    def _is_ours(self) -> bool:
-        try:
-            there = os.stat(self._path)
-        except FileNotFoundError:
-            return False
-        return os.path.samestat(there, os.fstat(self._descriptor))
+    def _write(self, data: bytes) -> None:
+        self.file.write(data)
 
     def report_failure(self, exc: OSError) -> None:
         """Tell stderr once per trouble: it is another file or the service manager's journal."""
         if self._lost == 1 and sys.stderr is not None:
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"cannot write to log file {self._path}: {exc.strerror}\n")
+                sys.stderr.write(f"cannot write to log file {self.file.path}: {exc.strerror}\n")
                 sys.stderr.flush()
 
     def close(self) -> None:
         super().close()
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        self.file.close()
 
 
 def recent(after: int = 0) -> tuple[int, list[LogLine]]:
@@ -344,54 +323,9 @@ def recent(after: int = 0) -> tuple[int, list[LogLine]]:
     return 0, []
 
 
-def _open_append(path: str) -> int:
-    # O_NONBLOCK: a fifo without a reader must be an error, not a wait; files do not care.
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    return os.open(path, flags, _FILE_MODE)
-
-
-def _local_day(when: float) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(when))
-
-
-def _name_parts(path: str) -> tuple[str, str]:
-    stem, suffix = os.path.splitext(path)
-    return stem, suffix or ".log"
-
-
-def _free_name(path: str, day: str) -> str:
-    """Return ``stem.DAY.suffix``, or ``stem.DAY.001.suffix`` and on where that is taken."""
-    stem, suffix = _name_parts(path)
-    target = f"{stem}.{day}{suffix}"
-    number = 0
-    while os.path.lexists(target):
-        number += 1
-        target = f"{stem}.{day}.{number:03d}{suffix}"
-    return target
-
-
-def remove_old(path: str, *, today: str, max_days: int) -> None:
-    """Delete the rotated files of ``path`` that are more than ``max_days`` days older than today.
-
-    Goes by the date in the name and touches only names that rotation itself makes, where frp
-    deleted whatever began and ended alike in the whole folder tree. 0 or less keeps all.
-    """
-    if max_days <= 0:
-        return
-    stem, suffix = _name_parts(os.path.basename(path))
-    ours = re.compile(rf"{re.escape(stem)}\.(\d{{4}}-\d\d-\d\d)(?:\.\d{{3,}})?{re.escape(suffix)}")
-    oldest = time.mktime(time.strptime(today, "%Y-%m-%d")) - max_days * 86400
-    # Noon of the day in question is right on days of 23 and 25 hours too.
-    limit = _local_day(oldest + 43200)
-    folder = os.path.dirname(path)
-    for name in os.listdir(folder):
-        match = ours.fullmatch(name)
-        if match and match.group(1) < limit:
-            with contextlib.suppress(OSError):
-                os.unlink(os.path.join(folder, name))
-
-
-def setup(*, target: str, level: str, max_days: int, color: bool) -> None:
+def setup(
+    *, target: str, level: str, max_days: int, color: bool, line_format: str = "text"
+) -> None:
     """Direct all log lines to ``target``; call before anything is bound, and again to change it.
 
     Args:
@@ -399,16 +333,18 @@ def setup(*, target: str, level: str, max_days: int, color: bool) -> None:
         level: trace, debug, info, warn or error; any other text means warn, as in frp.
         max_days: how many days of rotated files to keep; 0 or less keeps all.
         color: allow colours; they are used only when stdout is a terminal.
+        line_format: text, or json for an object per line.
 
     Raises:
         ConfigError: the file cannot be opened.
     """
     handler: logging.Handler
+    is_json = line_format == "json"
     if target in {"", "console"}:
-        handler = _console_handler(color=color)
+        handler = _console_handler(color=color, as_json=is_json)
     else:
         try:
-            handler = _FileHandler(target, max_days)
+            handler = _FileHandler(target, max_days, _form(as_json=is_json))
         except OSError as exc:
             reason = exc.strerror or str(exc)
             raise ConfigError(f"cannot open log file {target}: {reason}", key="log_file") from exc
@@ -421,7 +357,10 @@ def setup(*, target: str, level: str, max_days: int, color: bool) -> None:
 
 def level() -> str:
     """Return the word for the least serious lines that are logged."""
-    number = logging.getLogger("frpd").getEffectiveLevel()
+    return _word(logging.getLogger("frpd").getEffectiveLevel())
+
+
+def _word(number: int) -> str:
     return next((word for word, least in _LEVELS.items() if number <= least), "error")
 
 
@@ -442,7 +381,7 @@ def set_max_days(max_days: int) -> None:
     """Keep this many days of rotated files from the next midnight on; see setup. Any thread."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _FileHandler):
-            handler.max_days = max_days
+            handler.file.max_days = max_days
 
 
 def close() -> None:
@@ -454,8 +393,13 @@ def close() -> None:
     logging.getLogger("frpd").setLevel(logging.NOTSET)
 
 
-def _console_handler(*, color: bool) -> _DescriptorHandler:
+def _console_handler(*, color: bool, as_json: bool) -> _DescriptorHandler:
     if sys.stdout is None:
-        return _DescriptorHandler(None)
+        return _DescriptorHandler(None, _form(as_json=as_json))
     sys.stdout.flush()
-    return _DescriptorHandler(sys.stdout.fileno(), color=color and sys.stdout.isatty())
+    form = _form(color=color and sys.stdout.isatty(), as_json=as_json)
+    return _DescriptorHandler(sys.stdout.fileno(), form)
+
+
+def _form(*, color: bool = False, as_json: bool) -> _LineFormatter:
+    return _JsonFormatter() if as_json else _LineFormatter(color=color)

@@ -281,6 +281,7 @@ def _start_log(config: ServerConfig | ClientConfig, warnings: Iterable[str]) -> 
         level=config.log_level,
         max_days=config.log_max_days,
         color=not config.disable_log_color,
+        line_format=config.log_format,
     )
     for warning in warnings:
         _log.warning("%s", warning)

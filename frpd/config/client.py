@@ -43,6 +43,7 @@ class ClientConfig:
     log_file: str = "console"
     log_level: str = "info"
     log_max_days: int = 3
+    log_format: str = "text"
     disable_log_color: bool = False
     native: str = "auto"
     control_socket: str = ""

@@ -34,6 +34,8 @@ _LOG: Rows = (
     Field("log_level", STR, "info", SEED, "The least serious lines that are logged.",
           choices=("trace", "debug", "info", "warn", "error"), fallback="warn"),
     Field("log_max_days", INT, 3, SEED, "Days to keep rotated log files."),
+    Field("log_format", STR, "text", OWN, "Form of all lines of the logs: text as in frp, or json.",
+          choices=("text", "json")),
     Field("disable_log_color", BOOL, False, "0.29", "Log to the console without colours."),
 )
 

@@ -51,6 +51,7 @@ class ServerConfig:
     log_file: str = "console"
     log_level: str = "info"
     log_max_days: int = 3
+    log_format: str = "text"
     disable_log_color: bool = False
     login_timeout_seconds: float = 10.0
     max_pending_connections: int = 1024

@@ -82,6 +82,7 @@ RESTART: Final = frozenset(
         "oidc_skip_expiry_check",
         "oidc_skip_issuer_check",
         "log_file",
+        "log_format",
         "disable_log_color",
         "control_socket",
         "splice_pipe_bytes",

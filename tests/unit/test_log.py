@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import pty
@@ -476,13 +477,6 @@ def test_rotation_deletes_its_own_files_beyond_max_days_and_no_other(
     assert [path.name for path in keep if not path.exists()] == []
 
 
-def test_max_days_of_zero_keeps_all(tmp_path: Path) -> None:
-    old = tmp_path / "frps.2001-01-01.log"
-    old.touch()
-    frpd_log.remove_old(str(tmp_path / "frps.log"), today="2018-06-01", max_days=0)
-    assert old.exists()
-
-
 def test_a_folder_that_refuses_the_new_name_keeps_the_old_file_going(
     log: PrefixLogger, tmp_path: Path, wall: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -527,11 +521,31 @@ def test_the_level_is_told_and_changed_while_it_runs(log: PrefixLogger, tmp_path
         frpd_log.set_level("loud")
 
 
+def test_as_json_each_line_is_an_object_with_fixed_fields(tmp_path: Path) -> None:
+    path = tmp_path / "frps.log"
+    setup(target=str(path), level="info", max_days=0, color=False, line_format="json")
+    log = get_logger("frpd.test").prefixed("run", 'we"b\n')
+    log.warning("said %s", "a\x1b[2J\x7f\u202eb")
+    try:
+        raise ValueError("first\nsecond")
+    except ValueError:
+        log.exception("failed")
+    plain, failed = path.read_text().splitlines()
+    assert plain.isascii()
+    assert plain.isprintable()
+    found = json.loads(plain)
+    assert list(found) == ["time", "level", "source", "names", "text"]
+    assert (found["level"], found["names"]) == ("warn", ["run", 'we"b\n'])
+    assert found["text"] == "said a\x1b[2J\x7f\u202eb"
+    assert re.fullmatch(r"test_log\.py:\d+", found["source"])
+    assert "second" in json.loads(failed)["traceback"]
+
+
 def test_how_many_days_are_kept_may_change(tmp_path: Path) -> None:
     to_file(tmp_path / "frps.log", max_days=3)
     frpd_log.set_max_days(9)
     (handler,) = [h for h in logging.getLogger().handlers if isinstance(h, frpd_log._FileHandler)]
-    assert handler.max_days == 9
+    assert handler.file.max_days == 9
 
 
 def test_the_last_lines_are_remembered_within_bounds(log: PrefixLogger, tmp_path: Path) -> None:
