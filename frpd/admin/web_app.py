@@ -15,6 +15,7 @@ import bottle
 
 from frpd.admin.access import FOREIGN_PAGE, Gate, Refusal, is_browser
 from frpd.admin.loop_calls import LoopBusyError
+from frpd.admin.saving import saved
 from frpd.errors import FrpError
 from frpd.log import get_logger
 
@@ -101,7 +102,8 @@ class AdminApp:
             refusal = self._choose_gate(environ).refuse(environ, changes=changes)
             if refusal is not None:
                 return _render(_refused(refusal))
-            return _render(_answer(handler, arguments))
+            reply = _answer(handler, arguments)
+            return _render(reply) if changes else _save(reply, environ)
 
         return call
 
@@ -236,8 +238,22 @@ def _json(value: object) -> Iterator[str]:
         yield json.dumps(value)
 
 
+def _reply(answer: object) -> Reply:
+    return answer if isinstance(answer, Reply) else Reply("".join(_json(answer)), 200, JSON)
+
+
+def _save(answer: object, environ: Environ) -> bytes:
+    """Render an answer that a client may have already, or may take packed."""
+    reply = _reply(answer)
+    if reply.status != 200 or "ETag" in reply.headers:
+        return _render(reply)
+    body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+    status, body, headers = saved(body, environ)
+    return _render(Reply(body, status, reply.content_type, {**reply.headers, **headers}))
+
+
 def _render(answer: object) -> bytes:
-    reply = answer if isinstance(answer, Reply) else Reply("".join(_json(answer)), 200, JSON)
+    reply = _reply(answer)
     response = bottle.response
     response.status = reply.status
     response.content_type = reply.content_type

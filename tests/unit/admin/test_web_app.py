@@ -182,3 +182,17 @@ def test_a_body_that_is_no_object_is_400(body: str) -> None:
     app, call = make()
     app.change("PUT", "/object", body_object)
     assert call("PUT", "/object", body).status == 400
+
+
+def test_what_a_client_has_is_not_sent_again() -> None:
+    app = AdminApp(lambda _environ: ControlGate())
+    app.get("/x", lambda: {"a": 1})
+    app.get("/own", lambda: Reply("x", headers={"ETag": '"mine"'}))
+    app.change("POST", "/x", lambda: {"a": 1})
+    call = Caller(app)
+    first = call.get("/x")
+    assert (first.json, first.headers["Cache-Control"]) == ({"a": 1}, "no-store")
+    again = call.get("/x", If_None_Match=first.headers["Etag"])
+    assert (again.status, again.body) == (304, b"")
+    assert call.get("/own").headers["Etag"] == '"mine"'
+    assert "Etag" not in call("POST", "/x").headers
