@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
+from frpd.client.history import Event, SessionHistory
 from frpd.client.login import Backoff
 from frpd.client.login_attempt import (
     NO_SEAL,
@@ -111,6 +112,7 @@ class Service:
         self._entered_at = 0.0
         self._logins = 0
         self._last_error = ""
+        self._history = SessionHistory()
         self.started_at = unix_now()
         self._on_idle: Callable[[], None] | None = None
         self._ending = False
@@ -223,6 +225,7 @@ class Service:
             logins=self._logins,
             last_error=self._last_error,
             tcp=None if control is None else control.tcp_info(),
+            history=self._history.newest_first(),
         )
 
     # Relays.
@@ -324,6 +327,7 @@ class Service:
             answer.server_udp_port,
             f" {native.describe(entry.features)}" if entry.features else "",
         )
+        self._history.note(Event.CONNECTED, f"run id {answer.run_id}")
         if first_login:
             self._on_first_login()
         link, self._link = self._link, None
@@ -349,16 +353,17 @@ class Service:
     def _refused(self, reason: str) -> None:
         self._login = None
         _log.error("%s", reason)
-        self._failed(reason, self._backoff.refused)
+        self._failed(Event.REFUSED, reason, self._backoff.refused)
 
     def _unreachable(self, error: TransportError) -> None:
-        self._failed(str(error), self._backoff.unreachable)
+        self._failed(Event.UNREACHABLE, str(error), self._backoff.unreachable)
 
-    def _failed(self, reason: str, pause: Callable[[], float]) -> None:
+    def _failed(self, event: Event, reason: str, pause: Callable[[], float]) -> None:
         self._drop_attempt()
         if self._closed:
             return
         self._last_error = reason
+        self._history.note(event, reason)
         _log.warning("login to server failed: %s", reason)
         if self._common.login_fail_exit and not self._entered_once:
             self._on_fatal(reason)
@@ -377,6 +382,7 @@ class Service:
         if self._closed:
             return
         self._last_error = reason
+        self._history.note(Event.LOST, reason)
         _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
         # At once, unless the server lets us in only to drop us again.
         lasted = self._loop.now() - self._entered_at

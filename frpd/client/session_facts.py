@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frpd.client.history import SessionEvent
 from frpd.net.tcp_info import TcpInfo
 
 
@@ -21,6 +22,7 @@ class SessionFacts:
         is_sealed: whether everything is under the keys of the token.
         logins: sessions so far.
         last_error: why the last session or attempt ended.
+        history: what happened lately, the newest first.
         tcp: of the connection to the server, as far as the kernel says.
     """
 
@@ -34,3 +36,4 @@ class SessionFacts:
     logins: int
     last_error: str
     tcp: TcpInfo | None
+    history: tuple[SessionEvent, ...]

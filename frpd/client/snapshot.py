@@ -16,6 +16,7 @@ from frpd.net.address import join_host_port
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from frpd.client.history import SessionEvent
     from frpd.client.proxy_table import ProxyEntry
     from frpd.client.service import Service
     from frpd.client.visitors.table import VisitorEntry
@@ -57,6 +58,7 @@ class SessionSnapshot:
     last_error: str
     rtt_ms: float | None
     retransmits: int | None
+    history: tuple[SessionEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def _session(service: Service, now: float, loop_now: float) -> SessionSnapshot:
         last_error=facts.last_error,
         rtt_ms=None if facts.tcp is None else facts.tcp.rtt_ms,
         retransmits=None if facts.tcp is None else facts.tcp.retransmits,
+        history=facts.history,
     )
 
 

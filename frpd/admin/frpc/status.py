@@ -106,6 +106,10 @@ def _own_status(snapshot: ClientSnapshot, host: str, file: str) -> Object:
     session = snapshot.session
     server = asdict(session)
     server["state"] = _state(session)
+    server["history"] = [
+        {"at": one.at, "event": one.event.value, "text": one.text, "times": one.times}
+        for one in session.history
+    ]
     server["version"] = server.pop("server_version")
     server["speaks"] = speaks(session.features, session.server_version) if session.logins else ""
     server["weak"] = weaknesses(session.features, tls=session.tls) if session.logins else []

@@ -40,6 +40,7 @@ SESSION = SessionSnapshot(
     last_error="",
     rtt_ms=None,
     retransmits=None,
+    history=(),
 )
 AWAY = replace(SESSION, is_connected=False, since=None)
 

@@ -80,7 +80,10 @@ def test_our_status_tells_of_the_session_and_the_visitors(world: World) -> None:
     assert status["loop"]["turns"] > 0
     session.wire.close()
     world.until(lambda: desk.get("/api/frpd/status")["server"]["state"] == "waiting")
-    assert desk.get("/api/frpd/status")["server"]["last_error"]
+    server = desk.get("/api/frpd/status")["server"]
+    assert server["last_error"]
+    assert [one["event"] for one in server["history"]] == ["lost", "connected"]
+    assert server["history"][0]["text"] == server["last_error"]
 
 
 def test_what_runs_is_listed(world: World) -> None:
