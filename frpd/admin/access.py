@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from frpd.admin.lock_out import LockOut
 from frpd.config.secret import Secret
 from frpd.log import get_logger
 from frpd.proto.http.basic import parse_basic
@@ -47,6 +49,7 @@ class Refusal:
 
     status: int
     message: str
+    retry_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,16 @@ class TcpGate:
     Args:
         credentials: returns what to ask for.
         pause: waits so many seconds.
+        lock_out: who has to wait; by default nobody yet.
     """
 
     def __init__(
         self,
         credentials: Callable[[], Credentials],
         pause: Callable[[float], object] = _never.wait,
+        lock_out: LockOut | None = None,
     ) -> None:
+        self._lock_out = LockOut() if lock_out is None else lock_out
         self._credentials = credentials
         self._pause = pause
         self._told_default = False
@@ -129,12 +135,27 @@ class TcpGate:
                 _log.warning("%s was refused: %s", environ.get("REMOTE_ADDR"), STILL_DEFAULT)
             return Refusal(403, STILL_DEFAULT)
         authorization = environ.get("HTTP_AUTHORIZATION", "")
+        if not authorization:
+            return Refusal(401, "Unauthorized")
+        address = str(environ.get("REMOTE_ADDR", ""))
+        left = self._lock_out.seconds_left(address)
+        if left:  # also with the right password: else one could go on guessing
+            return _wait(left)
         if credentials.match(authorization):
+            self._lock_out.succeeded(address)
             return None
-        if authorization:
-            _log.warning("%s: wrong user or password", environ.get("REMOTE_ADDR"))
-            self._pause(FAILURE_PAUSE_SECONDS)
+        _log.warning("%s: wrong user or password", address)
+        seconds = self._lock_out.failed(address)
+        if seconds:
+            _log.warning("%s is locked out of the API for %.0f s", address, seconds)
+            return _wait(seconds)
+        self._pause(FAILURE_PAUSE_SECONDS)
         return Refusal(401, "Unauthorized")
+
+
+def _wait(seconds: float) -> Refusal:
+    whole = math.ceil(seconds)
+    return Refusal(429, f"too many wrong passwords; try again in {whole} s", whole)
 
 
 def _refuse_open(environ: Environ, *, changes: bool) -> Refusal | None:

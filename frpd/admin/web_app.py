@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import bottle
@@ -216,7 +216,9 @@ def _error(error: ApiError) -> Reply:
 
 def _refused(refusal: Refusal) -> Reply:
     if refusal.status != 401:
-        return _error(ApiError(refusal.status, refusal.message))
+        reply = _error(ApiError(refusal.status, refusal.message))
+        wait = {"Retry-After": str(refusal.retry_seconds)} if refusal.retry_seconds else {}
+        return replace(reply, headers=wait)
     headers = {"WWW-Authenticate": 'Basic realm="Restricted"'}
     return Reply(f"{refusal.message}\n", 401, headers=headers)
 

@@ -11,12 +11,14 @@ from frpd.admin.access import (
     FAILURE_PAUSE_SECONDS,
     ControlGate,
     Credentials,
+    Refusal,
     TcpGate,
     is_browser,
     is_of_this_machine,
     is_plain_host,
     is_same_origin,
 )
+from frpd.admin.lock_out import MAX_FAILURES, LockOut
 from frpd.config.secret import NO_SECRET, Secret
 
 HERE, ELSEWHERE = "127.0.0.1", "192.0.2.7"
@@ -195,3 +197,27 @@ def test_browsers(fields: dict[str, str], is_one: bool) -> None:
 
 def test_who_could_connect_the_control_socket_may_do_all() -> None:
     assert ControlGate().refuse({}, changes=True) is None
+
+
+def test_who_guesses_is_told_to_wait_even_with_the_right_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    pauses = Pauses()
+    gate = TcpGate(lambda: OPS, pauses, LockOut(lambda: now[0]))
+    wrong = environ(ELSEWHERE, HTTP_AUTHORIZATION=basic("ops", "x"))
+    right = environ(ELSEWHERE, HTTP_AUTHORIZATION=basic("ops", "s3cret"))
+    told = [gate.refuse(wrong, changes=False) for _ in range(MAX_FAILURES)]
+    assert [one.status for one in told if one is not None] == [401] * 4 + [429]
+    assert len(pauses) == MAX_FAILURES - 1
+    assert "is locked out of the API for 60 s" in caplog.text
+    now[0] = 59.5
+    assert gate.refuse(right, changes=False) == Refusal(
+        429, "too many wrong passwords; try again in 1 s", 1
+    )
+    assert gate.refuse(environ(ELSEWHERE), changes=False) == Refusal(401, "Unauthorized")
+    assert (
+        gate.refuse(environ(HERE, HTTP_AUTHORIZATION=basic("ops", "s3cret")), changes=True) is None
+    )
+    now[0] = 60.0
+    assert gate.refuse(right, changes=False) is None

@@ -196,3 +196,13 @@ def test_what_a_client_has_is_not_sent_again() -> None:
     assert (again.status, again.body) == (304, b"")
     assert call.get("/own").headers["Etag"] == '"mine"'
     assert "Etag" not in call("POST", "/x").headers
+
+
+def test_who_has_to_wait_is_told_how_long() -> None:
+    keeper = Gatekeeper()
+    keeper.refusal = Refusal(429, "too many", 60)
+    app = AdminApp(lambda _environ: keeper)
+    app.get("/x", dict)
+    answer = Caller(app).get("/x")
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
+    assert answer.json == {"code": 429, "msg": "too many"}
