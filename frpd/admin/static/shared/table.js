@@ -23,7 +23,7 @@ export function sorted(rows, columns, state) {
 
 /**
  * @param columns {id, label, value(row), cell(row), number, main, note}: `main` is the heading of
- *   its row, `value` what it is sorted by.
+ *   its row, `value` what it is sorted by; what is `minor` is left out on tablets.
  * @param state {sort, descending, all}, kept by the page
  * @param detail returns what stands below a row in its whole width, or null
  */
@@ -39,7 +39,8 @@ export function table({ caption, columns, rows, key, state, redraw, detail = () 
     const active = state.sort === column.id
     const direction = state.descending ? "descending" : "ascending"
     return h("th", {
-      scope: "col", role: "columnheader", class: column.number ? "number" : "",
+      scope: "col", role: "columnheader",
+      class: [column.number && "number", column.minor && "minor"].filter(Boolean).join(" "),
       "aria-sort": active ? direction : null,
     }, h("button", { type: "button", onclick: sort(column), title: column.note },
       column.label, h("span", { class: "arrow", "aria-hidden": "true" },
@@ -48,7 +49,8 @@ export function table({ caption, columns, rows, key, state, redraw, detail = () 
   const cell = (row) => (column) =>
     h(column.main ? "th" : "td", {
       scope: column.main ? "row" : null, role: column.main ? "rowheader" : "cell",
-      class: [column.number && "number", column.main && "main", column.class].filter(Boolean).join(" "),
+      class: [column.number && "number", column.main && "main", column.minor && "minor", column.class]
+        .filter(Boolean).join(" "),
       "data-label": column.label,
     }, column.cell(row))
   const body = (row) => {

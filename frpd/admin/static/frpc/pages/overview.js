@@ -99,7 +99,7 @@ function columns(app) {
       cell: (one) => h("a", { href: proxyLink(one.name) }, one.name) },
     { id: "status", label: t("status"), class: "state", value: (one) => one.status,
       cell: (one) => badge(one.status) },
-    { id: "type", label: t("type"), value: (one) => one.type,
+    { id: "type", label: t("type"), minor: true, value: (one) => one.type,
       cell: (one) => h("span", { class: "tag" }, one.type) },
     { id: "local", label: t("local"), class: "long", value: (one) => one.local_addr || one.plugin,
       cell: (one) => (one.plugin ? h("span", {}, t("plugin"), " ", h("code", {}, one.plugin))
@@ -115,7 +115,7 @@ function columns(app) {
       value: (one) => one.traffic_out, cell: (one) => bytesCell(one.traffic_out) },
     { id: "rate", label: t("rate"), number: true, value: (one) => meter.rate(one.name),
       cell: (one) => rate(meter.rate(one.name)) },
-    { id: "since", label: t("since"), number: true, value: (one) => -(one.since || 0),
+    { id: "since", label: t("since"), minor: true, number: true, value: (one) => -(one.since || 0),
       cell: (one) => since(one.since, app.now()) },
   ]
 }

@@ -67,7 +67,7 @@ function columns(app, server) {
       cell: (row) => h("a", { href: proxyLink(row.name) }, row.name) },
     { id: "status", label: t("status"), class: "state", value: (row) => row.status,
       cell: (row) => badge(row.status) },
-    { id: "type", label: t("type"), value: (row) => row.type,
+    { id: "type", label: t("type"), minor: true, value: (row) => row.type,
       cell: (row) => h("span", { class: "tag" }, row.type) },
     { id: "place", label: t("place"), class: "long", note: t("place.long"),
       value: (row) => place(row, server) || String(port(row, server)),
@@ -84,7 +84,7 @@ function columns(app, server) {
       value: (row) => row.today_traffic_out, cell: (row) => bytesCell(row.today_traffic_out) },
     { id: "rate", label: t("rate"), number: true, value: (row) => row.rate,
       cell: (row) => rate(row.rate) },
-    { id: "since", label: t("since"), note: t("since.long"), number: true,
+    { id: "since", label: t("since"), minor: true, note: t("since.long"), number: true,
       value: (row) => -(row.since || 0),
       cell: (row) => h("span", { title: moment(row.since) }, since(row.since, app.now())) },
   ]
