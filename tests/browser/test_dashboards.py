@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from frpd.admin.lock_out import MAX_FAILURES
 from tests.helpers.dashboards import LOGIN, Dashboards
 from tests.helpers.devtools import PHONE
 from tests.helpers.programs import free_port, wait_until
@@ -45,6 +46,7 @@ FRPC = {
         "connected",
         "Proxies running\n3 / 4",
         "port not allowed; choose a remote_port",
+        "History of the connection",
         "frpd, sealed",
     ],
     "proxy/ann.low": ["refused", "port not allowed", "Nobody is connected"],
@@ -294,6 +296,21 @@ def test_a_wrong_password_shows_nothing(scene: Dashboards) -> None:
         page.log_in(LOGIN)
         page.call("Page.reload")
         page.wait_for_text("Connections now", "main")
+
+
+def test_who_guesses_passwords_is_locked_out_and_told_so(scene: Dashboards) -> None:
+    """The last one at frpc's dashboard: this machine is locked out of it."""
+    with scene.open("frpc") as open_page, scene.browser.page(login="ops:guess") as page:
+        for _ in range(MAX_FAILURES - 1):
+            page.open(scene.address("frpc"))
+            page.wait_for_text("Unauthorized")
+            page.open("about:blank")
+        page.open(scene.address("frpc"))
+        page.wait_for_text("too many wrong passwords; try again in")
+        page.log_in(LOGIN)
+        page.call("Page.reload")
+        page.wait_for_text("too many wrong passwords; try again in")
+        open_page.wait_for_text("too many wrong passwords; try again in", ".notice.bad")
 
 
 def test_a_daemon_that_is_gone_is_noticed_and_so_is_its_return(scene: Dashboards) -> None:

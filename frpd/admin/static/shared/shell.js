@@ -121,6 +121,8 @@ class App {
       this.contact = Date.now()
     }
     this.redraw()
+    // A login that is not valid any more would count as guessing.
+    if (failed?.status === 401) return
     const wait = Math.max(POLL_MS, SPARING * (performance.now() - begun))
     if (!document.hidden) this.timer = setTimeout(() => this.turn(), wait)
   }
