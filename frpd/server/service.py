@@ -41,6 +41,7 @@ from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech, bind_entrances, entrances
+from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
 from frpd.server.groups.book import GroupBook
 from frpd.server.layers import has_files
@@ -246,6 +247,10 @@ class Service:
         """End a client's session; False if there is none. It may log in again."""
         control = self.controls.get(run_id)
         if control is None:
+    def figures(self) -> ServerFigures:
+        """Return what is held, and what was refused."""
+        return take_figures(self._door, self._pool, self._pipes, self._windows, self.proxies)
+
             return False
         control.close("kicked by the operator")
         return True

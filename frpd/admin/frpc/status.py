@@ -16,6 +16,7 @@ from frpd.admin.both import (
 )
 from frpd.admin.frpc.desk import ClientDesk
 from frpd.admin.frpc.reasons import reason
+from frpd.admin.machine import Machine
 from frpd.admin.web_app import AdminApp, query
 from frpd.client.snapshot import (
     ClientSnapshot,
@@ -33,6 +34,7 @@ SEED_TYPES: Final = ("tcp", "udp", "http", "https", "stcp", "xtcp")
 
 def register(app: AdminApp, desk: ClientDesk) -> None:
     """Register the group."""
+    machine = Machine()
 
     def status() -> dict[str, list[Object]]:
         snapshot = desk.snapshot()
@@ -63,6 +65,14 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
             rows.append(row)
         return {"total": found.total, "conns": rows}
 
+    def metrics() -> object:
+        # Most clients are never scraped, and it is slow to import.
+        from frpd.admin.frpc.metrics import families  # noqa: PLC0415
+        from frpd.admin.metrics import answer  # noqa: PLC0415
+
+        return answer(lambda: families(desk, machine))
+
+    app.get("/metrics", metrics)
     app.get("/api/status", status)
     app.get("/api/frpd/status", own_status)
     app.get("/api/conns", conns)

@@ -40,6 +40,15 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
             **server_view(service.config),
         }
 
+    def metrics() -> object:
+        # Most servers are never scraped, and it is slow to import.
+        from frpd.admin.frps.metrics import families  # noqa: PLC0415
+        from frpd.admin.metrics import answer  # noqa: PLC0415
+
+        return answer(lambda: families(desk, machine))
+
+    if service.config.enable_prometheus:
+        app.get("/metrics", metrics)
     app.get("/api/frpd/config", config)
     app.get("/api/serverinfo", info)
     app.get("/api/status", status)

@@ -1,0 +1,73 @@
+"""ServerFigures: what a server holds, and what it has refused; plain numbers, a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from frpd.server.proxies.udp import UdpProxy
+
+if TYPE_CHECKING:
+    from frpd.net.pipes import PipePool
+    from frpd.proto.yamux.window import WindowBudget
+    from frpd.server.door import Door
+    from frpd.server.proxies.base import Proxy
+    from frpd.workers import WorkerPool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """One moment.
+
+    Attributes:
+        pending: connections that have not logged in yet.
+        refused_late: those that did not in time.
+        refused_crowded: those that were pushed out by others.
+        jobs_waiting: for a worker thread.
+        jobs_busy: that have one.
+        pipe_bytes: of pipes for payload.
+        pipe_refusals: times that there was none to lend.
+        window_left: bytes that streams' windows may still grow by.
+        dropped: datagrams by proxy and reason.
+    """
+
+    pending: int
+    refused_late: int
+    refused_crowded: int
+    jobs_waiting: int
+    jobs_busy: int
+    pipe_bytes: int
+    pipe_refusals: int
+    window_left: int
+    dropped: Mapping[str, Mapping[str, int]]
+
+
+def take_figures(
+    door: Door,
+    pool: WorkerPool,
+    pipes: PipePool,
+    windows: WindowBudget,
+    proxies: Mapping[str, Proxy],
+) -> ServerFigures:
+    """Return a copy. Loop thread only."""
+    return ServerFigures(
+        pending=door.pending,
+        refused_late=door.refused_late,
+        refused_crowded=door.refused_crowded,
+        jobs_waiting=pool.depth,
+        jobs_busy=pool.busy,
+        pipe_bytes=pipes.bytes_in_use,
+        pipe_refusals=pipes.refused,
+        window_left=windows.left,
+        dropped={
+            name: {
+                "long": proxy.traffic.dropped_long,
+                "blocked": proxy.traffic.dropped_blocked,
+                "unknown": proxy.traffic.dropped_unknown,
+                "unsent": proxy.traffic.dropped_unsent,
+            }
+            for name, proxy in proxies.items()
+            if isinstance(proxy, UdpProxy)
+        },
+    )

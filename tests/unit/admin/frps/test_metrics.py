@@ -1,0 +1,61 @@
+"""frpd.admin.frps.metrics: what a Prometheus that knows frp finds, and more."""
+
+from __future__ import annotations
+
+from tests.helpers.world import World, free_port
+from tests.unit.admin.frps.desk import Desk
+
+
+def scrape(desk: Desk) -> dict[str, float]:
+    answer = desk.call.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    samples = (line.rsplit(" ", 1) for line in answer.text.splitlines() if line[0] != "#")
+    return {name: float(value) for name, value in samples}
+
+
+def test_there_are_none_unless_they_are_asked_for(world: World) -> None:
+    assert Desk(world).call.get("/metrics").status == 404
+
+
+def test_names_and_labels_are_frp_s(world: World) -> None:
+    desk = Desk(world, enable_prometheus=True)
+    client = desk.house.client()
+    visitor = desk.house.visit(desk.house.proxy(client))
+    work = desk.house.serve(client)
+    visitor.write(b"12345")
+    world.until(lambda: bytes(work.payload) == b"12345")
+    found = scrape(desk)
+    for name, value in {
+        "frp_server_client_counts": 1,
+        'frp_server_proxy_counts{type="tcp"}': 1,
+        'frp_server_proxy_counts_detailed{name="web",type="tcp"}': 1,
+        'frp_server_connection_counts{name="web",type="tcp"}': 1,
+        'frp_server_traffic_in{name="web",type="tcp"}': 5,
+        'frp_server_traffic_out{name="web",type="tcp"}': 0,
+        'frpd_proxy_connections_total{name="web",type="tcp"}': 1,
+        'frpd_proxy_traffic_bytes_total{direction="in",name="web",type="tcp"}': 5,
+        "frpd_door_pending": 0,
+        'frpd_door_refused_total{reason="late"}': 0,
+        "frpd_window_budget_bytes": 67108864,
+    }.items():
+        assert found[name] == value, name
+
+
+def test_what_is_gone_stays_with_zero(world: World) -> None:
+    desk = Desk(world, enable_prometheus=True)
+    client = desk.house.client()
+    desk.house.proxy(client)
+    client.close()
+    world.until(lambda: not desk.house.service.proxies)
+    found = scrape(desk)
+    assert found["frp_server_client_counts"] == 0
+    assert found['frp_server_proxy_counts{type="tcp"}'] == 0
+    assert found['frp_server_proxy_counts_detailed{name="web",type="tcp"}'] == 0
+
+
+def test_dropped_datagrams_are_counted_by_reason(world: World) -> None:
+    desk = Desk(world, enable_prometheus=True)
+    client = desk.house.client()
+    assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
+    assert scrape(desk)['frpd_udp_dropped_total{name="dns",reason="long"}'] == 0
