@@ -16,7 +16,8 @@ export function h(tag, props, ...children) {
 function flat(children) {
   const found = []
   for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false || child === "") continue
+    // 0 too: it is what is left of `list.length && ...`; figures come as texts.
+    if (!child) continue
     found.push(typeof child === "object" ? child : String(child))
   }
   return found
