@@ -142,7 +142,6 @@ class TcpGate:
         if left:  # also with the right password: else one could go on guessing
             return _wait(left)
         if credentials.match(authorization):
-            self._lock_out.succeeded(address)
             return None
         _log.warning("%s: wrong user or password", address)
         seconds = self._lock_out.failed(address)

@@ -38,6 +38,9 @@ class _Source:
 class LockOut:
     """Counts wrong passwords by address; the table is bounded.
 
+    A right one changes nothing: who guesses may share an address with a dashboard that is
+    open, or with a Prometheus.
+
     Where it overflows the address that failed longest ago is forgotten, and with it its
     lock: many addresses are needed for that, and each has but few tries.
 
@@ -74,12 +77,6 @@ class LockOut:
             seconds = min(max(FIRST_LOCK_SECONDS, source.lock_seconds * 2), LONGEST_LOCK_SECONDS)
             source.lock_seconds, source.until = seconds, now + seconds
             return seconds
-
-    def succeeded(self, address: str) -> None:
-        """An address gave the right one."""
-        if self._sources:  # usually there are none: no lock for each request
-            with self._lock:
-                self._sources.pop(_key(address), None)
 
     def _forget_old(self, now: float) -> None:
         while self._sources:

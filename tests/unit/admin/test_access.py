@@ -221,3 +221,14 @@ def test_who_guesses_is_told_to_wait_even_with_the_right_password(
     )
     now[0] = 60.0
     assert gate.refuse(right, changes=False) is None
+
+
+def test_a_dashboard_that_is_open_does_not_help_who_guesses_beside_it() -> None:
+    gate = TcpGate(lambda: OPS, Pauses(), LockOut(lambda: 0.0))
+    found = []
+    for _ in range(MAX_FAILURES):
+        asked = environ(HTTP_AUTHORIZATION=basic("ops", "s3cret"))
+        assert gate.refuse(asked, changes=False) is None
+        found.append(gate.refuse(environ(HTTP_AUTHORIZATION=basic("ops", "x")), changes=False))
+    assert found[-1] is not None
+    assert found[-1].status == 429
