@@ -43,7 +43,7 @@ FRPS = {
 }
 FRPC = {
     "": [
-        "connected",
+        "Connected",
         "Proxies running\n3 / 4",
         "port not allowed; choose a remote_port",
         "History of the connection",

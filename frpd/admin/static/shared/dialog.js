@@ -53,6 +53,6 @@ export function ask({ title, content, yes, danger = false, wide = false, act }) 
     document.body.append(dialog)
     dialog.showModal()
     // Of something dangerous Enter should not be yes at once.
-    dialog.querySelector(danger ? "#dialog-no" : "#dialog-yes, #dialog-no")?.focus()
+    dialog.querySelector(danger || !yes ? "#dialog-no" : "#dialog-yes").focus()
   })
 }
