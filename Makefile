@@ -45,10 +45,11 @@ ansible:
 ansible-machines:
 	@tools/check-ansible.sh -m
 
-# interop runs where FRPD_GO_FRP names the folder of the Go programs.
+# interop runs where FRPD_GO_FRP names the folder of the Go programs. What starts no programs
+# runs beside the rest.
 test:
 	@echo "==> tests"
-	@$(PY) -m pytest -q tests
+	@$(PY) -m pytest -q -n 2 --dist loadgroup tests
 
 unit:
 	@$(PY) -m pytest -q tests/unit tests/loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ BUDGETS = (
     ("browser", ("browser",), 120),
 )
 
+# Tests may be spread over processes. Those that start programs use the ports, namespaces and
+# descriptors of the machine, so they stay together, one after another.
+ALONE = ("unit", "loop")
+PROGRAMS = pytest.mark.xdist_group("programs")
+
 # A busy machine is slow for reasons that are not the code's, so no deadline per example.
 hypothesis.settings.register_profile("frpd", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("frpd")
@@ -40,6 +46,12 @@ def _log_as_before() -> Iterator[None]:
     log.close()
 
 
+def pytest_configure() -> None:
+    # A shell that starts us in the background has SIGINT ignored, by all that we start as well.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the full matrices too")
 
@@ -47,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
     for item in items:
+        if _folder(item.path) not in ALONE:
+            item.add_marker(PROGRAMS)
         if _folder(item.path) == "e2e":
             item.add_marker(pytest.mark.e2e)
         if _folder(item.path) == "interop":

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,15 +138,6 @@ def test_a_process_that_ignores_the_polite_signal_is_killed(
     assert child.process.returncode == -signal.SIGKILL
 
 
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    """Hear SIGINT also where a shell has started the tests in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_interruptible")
 def test_a_second_interrupt_does_not_cut_the_stopping_short() -> None:
     class Impatient(Child):
         def stop(self) -> None:
