@@ -1,8 +1,9 @@
 """Write what Ansible checks the variables of the roles by, from the key table.
 
 ``python -m frpd.config.argument_specs [ROOT]`` writes ansible/roles/*/meta/argument_specs.yml below
-ROOT (default: the working directory), with ``--check`` it only reports files that differ. Text is
-written by hand: the shape is fixed, and the daemons need no YAML. Not imported by the daemons.
+ROOT (default: the working directory), with ``--check`` it only reports files that differ;
+frpd.config.samples writes them too. The shape is fixed, so no YAML library is needed. Not imported
+by the daemons.
 """
 
 from __future__ import annotations
@@ -24,8 +25,7 @@ from frpd.config.fields import (
     VISITOR_TYPES,
     Rows,
 )
-from frpd.config.kinds import Field, Kind, State, accepted
-from frpd.config.samples import default_text, since_text
+from frpd.config.kinds import Field, Kind, State, accepted, default_text, since_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

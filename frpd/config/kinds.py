@@ -148,6 +148,29 @@ def accepted(row: Field) -> str:
     return str(row.kind.value)
 
 
+def default_text(row: Field) -> str:
+    """A row's default as one would write it in a file; empty when there is nothing to write."""
+    value = row.default
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Bandwidth):
+        return value.text
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if row.kind is Kind.MAP else str(value)
+
+
+def since_text(row: Field) -> str:
+    """Which versions know the key, in words."""
+    if row.since == OWN:
+        return "frpd only"
+    if row.since == SEED:
+        return f"frp to {row.until}" if row.until else "any frp"
+    return f"frp {row.since} to {row.until}" if row.until else f"since frp {row.since}"
+
+
 def _number_range(row: Field) -> str:
     low, high = row.low, row.high
     if row.kind is Kind.PORT:

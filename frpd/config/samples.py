@@ -1,4 +1,4 @@
-"""Write what is derived from the key table: etc/frp/*.ini and the tables of docs/configuration.md.
+"""Write what is derived from the key table: etc/frp/*.ini, the manual's tables, Ansible's variables.
 
 ``python -m frpd.config.samples [ROOT]`` writes below ROOT (default: the working directory), with
 ``--check`` it only reports files that differ. Not imported by the daemons.
@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from frpd.config import argument_specs
 from frpd.config.fields import (
     CLIENT,
     PLUGIN_SINCE,
@@ -23,8 +24,7 @@ from frpd.config.fields import (
     VISITOR_TYPES,
     Rows,
 )
-from frpd.config.kinds import OWN, SEED, Bandwidth, Field, Kind, State, accepted
-from frpd.config.secret import Secret
+from frpd.config.kinds import SEED, Field, Kind, State, accepted, default_text, since_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,29 +51,6 @@ _FULL_HEAD = (
     "Every key, as the program knows it (generated; do not edit here). Lines that begin with #"
     " and a key are switched off and show the default or an example; without the # they count."
 )
-
-
-def default_text(row: Field) -> str:
-    """A row's default as one would write it in a file; empty when there is nothing to write."""
-    value = row.default
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Bandwidth):
-        return value.text
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return "" if row.kind is Kind.MAP else str(value)
-
-
-def since_text(row: Field) -> str:
-    """Which versions know the key, in words."""
-    if row.since == OWN:
-        return "frpd only"
-    if row.since == SEED:
-        return f"frp to {row.until}" if row.until else "any frp"
-    return f"frp {row.since} to {row.until}" if row.until else f"since frp {row.since}"
 
 
 def minimal_server() -> str:
@@ -222,6 +199,7 @@ def rendered(root: Path) -> dict[Path, str]:
         folder / "frps_full.ini": full_server(),
         folder / "frpc_full.ini": full_client(),
         page: with_tables(page.read_text("utf-8")),
+        **argument_specs.rendered(root),
     }
 
 
@@ -236,6 +214,7 @@ def main(arguments: list[str]) -> int:
         stale += 1
         sys.stdout.write(f"{'differs' if check else 'written'}: {path}\n")
         if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
     return 1 if check and stale else 0
 
