@@ -1,4 +1,4 @@
-"""Write what is derived from the key table: etc/frp/*.ini, the manual's tables, Ansible's variables.
+"""Write what is derived from the key table: etc/frp/*.ini, tables of docs, Ansible's variables.
 
 ``python -m frpd.config.samples [ROOT]`` writes below ROOT (default: the working directory), with
 ``--check`` it only reports files that differ. Not imported by the daemons.
