@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterable
@@ -48,6 +49,7 @@ from frpd.net.port_holder import port_holder
 from frpd.net.resolver import Resolver
 from frpd.selector_loop import SelectorLoop
 from frpd.server.entrances import still_wanted
+from frpd.server.records import Records
 from frpd.server.service import Service as ServerService
 from frpd.server.service import bind_ports
 from frpd.workers import WorkerPool
@@ -180,8 +182,14 @@ def _serve(
     raise_descriptor_limit()
     loop = SelectorLoop()
     pool = WorkerPool(loop)
-    try:
-        service = ServerService(loop, pool, config, SystemEntropy(), manager.sockets)
+    with contextlib.ExitStack() as owners:
+        for owner in (loop, pool, admin):
+            owners.callback(owner.close)
+        records = Records(config, loop, pool)
+        owners.callback(records.close)
+        service = ServerService(
+            loop, pool, config, SystemEntropy(), manager.sockets, tell=records.tell
+        )
         manager.attach(loop, lambda: server_status(service))
         service.listen(listeners)
         queue = None if file is None else ServerReload(loop, pool, service, file)
@@ -195,10 +203,6 @@ def _serve(
         loop.call_soon(report.ready)
         daemon = Daemon(loop, config.shutdown_drain_seconds)
         return daemon.run(Managed(WithAdmin(service, room), manager), _hang_up(reload))
-    finally:
-        admin.close()
-        pool.close()
-        loop.close()
 
 
 def _connect(

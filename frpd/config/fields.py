@@ -124,6 +124,9 @@ SERVER: Rows = (
     Field("detailed_errors_to_client", BOOL, True, "0.32",
           "Tell a client why its proxy was refused, not only that it was."),
     *_LOG,
+    Field("access_log", STR, "off", OWN,
+          "Where a line for each finished connection and http request goes: off, log (among the"
+          " others), or the path of a file.", sample="/var/log/frpd/access.log"),
     Field("login_timeout_seconds", FLOAT, 10.0, OWN,
           "A connection that has not logged in after this many seconds is closed.",
           low=0.1, high=3600),

@@ -53,6 +53,7 @@ class ServerConfig:
     log_max_days: int = 3
     log_format: str = "text"
     disable_log_color: bool = False
+    access_log: str = "off"
     login_timeout_seconds: float = 10.0
     max_pending_connections: int = 1024
     max_pending_per_source: int = 256

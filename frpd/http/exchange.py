@@ -20,6 +20,8 @@ from frpd.errors import ConnectionLost, FrpError
 from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
 from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine
+from frpd.http.tell import came_to, facts_of, user_of
+from frpd.metrics.access import SIDES
 from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.stream import SocketEnds, socket_of
 from frpd.proto.http.errors import HttpError
@@ -65,6 +67,7 @@ class Exchange:
         "_asked",
         "_begun",
         "_body",
+        "_by",
         "_call",
         "_keeps",
         "_line",
@@ -101,6 +104,7 @@ class Exchange:
         self._tried: tuple[Site, ...] = ()
         self._body = body
         self._asked = b""
+        self._by = ""  # who has ended it before its time
         self._begun = visitor.loop.now()
         self._call: Call | None = None
         self._line: WorkLine | None = None
@@ -317,6 +321,7 @@ class Exchange:
 
     def _relay_done(self, result: RelayResult) -> None:
         self._relay = None
+        self._by = self._by or SIDES.get(result.ended_by, "")
         self.bytes_in += result.a_to_b
         self.bytes_out += result.b_to_a
         request, answer = self._request, self._answer
@@ -343,7 +348,7 @@ class Exchange:
         whole = request.over and self.bytes_in == request.given
         keep = self._keeps and whole and not request.left
         self._leave_line(keep=keep and answer.is_reusable, clean=whole)
-        self._over(answer.head.status, "")
+        self._over(answer.head.status, "", "answered")
         if keep:
             self._visitor.next_request(request.behind)
         else:
@@ -354,7 +359,7 @@ class Exchange:
         assert self._answer.head is not None
         clean = result.ending is Ending.CLEAN
         self._leave_line(keep=False, clean=clean)
-        self._over(self._answer.head.status, result.reason or "closed")
+        self._over(self._answer.head.status, result.reason or "closed", result.ending.value)
         if clean:
             self._visitor.end(linger=False)
         else:
@@ -363,6 +368,7 @@ class Exchange:
     def _unanswered(self, reason: str) -> None:
         """The work connection has failed before a relay was needed."""
         line, answer = self._line, self._answer
+        self._by = "service"
         assert line is not None
         assert answer is not None
         if answer.error is not None:
@@ -410,13 +416,15 @@ class Exchange:
         request.close()
         self._leave_line(keep=False)
         whole = request.over and not request.left
-        self._over(status, reason)
+        self._over(status, reason, "refused")
         self._visitor.refuse(status, head=self.head, keep=whole, behind=request.behind)
 
     def _visitor_lost(self) -> None:
+        self._by = "visitor"
         self.abort("the visitor has left")
 
     def _work_lost(self) -> None:
+        self._by = "service"
         self.abort("connection lost")
 
     def _visitor_left(self) -> None:
@@ -428,7 +436,8 @@ class Exchange:
         answer = self._answer
         self._request.close()
         self._leave_line(keep=False)
-        self._over(answer.head.status if answer and answer.head else 0, reason or "lost")
+        status = answer.head.status if answer and answer.head else 0
+        self._over(status, reason or "lost", "lost")
         self._visitor.abort()
 
     def _leave_line(self, *, keep: bool, clean: bool = False) -> None:
@@ -443,7 +452,7 @@ class Exchange:
         else:
             line.drop(clean=clean)
 
-    def _over(self, status: int, reason: str) -> None:
+    def _over(self, status: int, reason: str, ended: str) -> None:
         self._phase = _Phase.OVER
         # Both ends call us back: held on to, they would leave all this to the collector.
         request, self._answer = self._request, None
@@ -452,6 +461,20 @@ class Exchange:
         visitor.running.relay_ended(self)
         site.counters.bytes_in += self.bytes_in
         site.counters.bytes_out += self.bytes_out
+        if site.access is not None:
+            site.access.tell(
+                visitor=visitor.describe(),
+                local=came_to(visitor.stream),
+                bytes_in=self.bytes_in,
+                bytes_out=self.bytes_out,
+                seconds=visitor.loop.now() - self._begun,
+                ended=ended,
+                by="" if ended == "answered" else self._by or "server",
+                reason=reason,
+                status=status,
+                user="" if site.admits(None) else user_of(head),
+                **facts_of(head),
+            )
         site.log.info(
             '%s "%s %s" %s, %d bytes in, %d bytes out, %.3f s%s',
             visitor.describe(),

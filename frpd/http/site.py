@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from frpd.errors import ConnectionLost, FrpError
 from frpd.http.limits import HttpLimits
 from frpd.log import PrefixLogger
+from frpd.metrics.access import ProxyAccess
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
@@ -48,6 +49,10 @@ class Site(Protocol):
     @property
     def counters(self) -> ProxyCounters:
         """Of the proxy; its connections are work connections."""
+
+    @property
+    def access(self) -> ProxyAccess | None:
+        """Where requests that are over are told; None where nobody wants to know."""
 
     @property
     def pipes(self) -> PipePool | None:

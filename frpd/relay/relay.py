@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from frpd.net.endpoint import Endpoint
@@ -48,12 +48,16 @@ class Ending(enum.Enum):
 
 @dataclass(slots=True)
 class RelayResult:
-    """What passed: payload bytes from a to b and back, and how it ended."""
+    """What passed: payload bytes from a to b and back, and how it ended.
+
+    ``ended_by`` is the side that ended or was lost first, a or b; "" if it was neither.
+    """
 
     a_to_b: int
     b_to_a: int
     ending: Ending
     reason: str
+    ended_by: str = field(default="", compare=False)
 
 
 class Relay:
@@ -77,6 +81,7 @@ class Relay:
         "_b",
         "_b_half_closes",
         "_ba",
+        "_first",
         "_lost",
         "_on_done",
         "_pipes",
@@ -104,6 +109,7 @@ class Relay:
         self._on_done: Callable[[RelayResult], None] | None = on_done
         self._timer: Timer | None = None
         self._lost = ""
+        self._first = ""
         self._ab: CopyHalf = CopyHalf(self, a, b)
         self._ba: CopyHalf = CopyHalf(self, b, a)
         a.on_failure = b.on_failure = self._side_failed
@@ -166,6 +172,7 @@ class Relay:
 
     def half_ended(self, half: CopyHalf) -> None:
         """A direction is over: its source ended and its sink has everything."""
+        self._first = self._first or ("a" if half is self._ab else "b")
         other = self._other(half)
         if other.over and not other.stopped:
             self._finish(Ending.RESET if self._lost else Ending.CLEAN, resets=False)
@@ -179,6 +186,7 @@ class Relay:
     def source_lost(self, half: CopyHalf, reason: str) -> None:
         """Reading failed: the side is gone, and so is all that it could say."""
         self._lost = self._lost or reason
+        self._first = self._first or ("a" if half is self._ab else "b")
         if half is self._ba and not half.moved:
             self._a.close()
         self._finish(Ending.RESET)
@@ -186,6 +194,7 @@ class Relay:
     def sink_lost(self, half: CopyHalf, reason: str) -> None:
         """Writing failed: hear the side out, then pass the loss on."""
         self._lost = self._lost or reason
+        self._first = self._first or ("b" if half is self._ab else "a")
         half.stop()
         other = self._other(half)
         if other.stopped:
@@ -226,7 +235,8 @@ class Relay:
                 endpoint.close()
         self._ab.leave()
         self._ba.leave()
-        on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost))
+        first = "" if ending is Ending.ABORTED else self._first
+        on_done(RelayResult(self._ab.moved, self._ba.moved, ending, self._lost, first))
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ RESTART: Final = frozenset(
         "oidc_skip_issuer_check",
         "log_file",
         "log_format",
+        "access_log",
         "disable_log_color",
         "control_socket",
         "splice_pipe_bytes",

@@ -16,7 +16,7 @@ from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, FrpError, LimitError, ProxyError
 from frpd.log import get_logger
-from frpd.metrics.counters import ProxyCounters
+from frpd.metrics.access import ProxyAccess, Sink
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
@@ -90,6 +90,7 @@ class Service:
         config: checked.
         entropy: for ids, ports and ciphers.
         sockets: keeps what we listen on for the next process; None to keep nothing.
+        tell: the access log's, of visits that are over; None where nobody wants to know.
 
     Raises:
         ConfigError: a certificate, a key or a page cannot be used.
@@ -102,7 +103,10 @@ class Service:
         config: ServerConfig,
         entropy: Entropy,
         sockets: SocketStore | None = None,
+        *,
+        tell: Sink | None = None,
     ) -> None:
+        self._tell = tell
         self._sockets = SocketStore() if sockets is None else sockets
         self._loop = loop
         self._pool = pool
@@ -116,7 +120,7 @@ class Service:
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         fittings = load_fittings(loop, config)
-        self._vhosts = VirtualHosts(loop, config, self, fittings.page)
+        self._vhosts = VirtualHosts(loop, config, self, fittings.page, tell)
         self._reception = Reception(
             door=self._door,
             on_client=self._client_came,
@@ -243,14 +247,14 @@ class Service:
 
     # What an operator may ask for.
 
-    def kick_client(self, run_id: str) -> bool:
-        """End a client's session; False if there is none. It may log in again."""
-        control = self.controls.get(run_id)
-        if control is None:
     def figures(self) -> ServerFigures:
         """Return what is held, and what was refused."""
         return take_figures(self._door, self._pool, self._pipes, self._windows, self.proxies)
 
+    def kick_client(self, run_id: str) -> bool:
+        """End a client's session; False if there is none. It may log in again."""
+        control = self.controls.get(run_id)
+        if control is None:
             return False
         control.close("kicked by the operator")
         return True
@@ -363,7 +367,7 @@ class Service:
             raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
         if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
-        context = self._proxy_context(control, name, self.books.counters(request))
+        context = self._proxy_context(control, request)
         proxy = self.proxies[name] = build(context, request)
         self.books.proxy_started(control.run_id, proxy, request)
         return proxy
@@ -437,11 +441,12 @@ class Service:
             return 0.0  # yamux has its own; newer clients send no pings there
         return float(config.heartbeat_timeout)
 
-    def _proxy_context(
-        self, control: ControlSession, name: str, counters: ProxyCounters
-    ) -> ProxyContext:
+    def _proxy_context(self, control: ControlSession, request: NewProxy) -> ProxyContext:
+        name, tell = request.proxy_name, self._tell
+        kind = request.proxy_type or "tcp"
         return ProxyContext(
-            counters=counters,
+            counters=self.books.counters(request),
+            access=tell and ProxyAccess(tell, name, kind, control.run_id),
             loop=self._loop,
             entropy=self._entropy,
             log=control.log.prefixed(name),

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from frpd.selector_loop import SelectorLoop, Timer
+
+SILENT: Final = "fell silent"
 
 
 class Flow:
@@ -102,5 +104,5 @@ class FlowTable(Generic[K, F]):
         before = self._loop.now() - self._idle_seconds
         while self._flows and next(iter(self._flows.values())).heard_at <= before:
             self.expired += 1
-            self._close_first("fell silent")
+            self._close_first(SILENT)
         self._rearm()

@@ -32,6 +32,7 @@ class Origin:
 
     unserved_status: ClassVar[int] = 502
     half_closes: ClassVar[bool] = True
+    access: ClassVar[None] = None
 
     host: str
     port: int

@@ -214,6 +214,7 @@ class GroupVisit(Visit):
         where = "is refused" if member is None else f"goes to [{member.name}]"
         self._context.log.warning("visitor %s %s: %s", self._visitor.describe(), where, reason)
         if member is None:
+            self._tell("refused", "server", reason)
             self._visitor.close()
             return
         self._member, self._context, self._counters = member, member.context, member.counters

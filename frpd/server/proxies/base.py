@@ -8,6 +8,7 @@ from typing import Protocol
 
 from frpd.entropy import Entropy
 from frpd.log import PrefixLogger
+from frpd.metrics.access import ProxyAccess
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
@@ -72,3 +73,5 @@ class ProxyContext:
     """For relays that carry bulk; None to copy everything."""
     counters: ProxyCounters = field(default_factory=ProxyCounters)
     """Of the proxy; they go on where it left off when it registers again."""
+    access: ProxyAccess | None = None
+    """Where visits that are over are told; None where nobody wants to know."""

@@ -18,6 +18,7 @@ from frpd.server.vhost.names import Route, locations_of, remote_addr, routes_of
 
 if TYPE_CHECKING:
     from frpd.log import PrefixLogger
+    from frpd.metrics.access import ProxyAccess
     from frpd.net.pipes import PipePool
     from frpd.server.vhost.http_host import HttpHost
 
@@ -47,6 +48,7 @@ class HttpProxy:
             raise ProxyError("type [http] not support when vhost_http_port is not set")
         self.name = request.proxy_name
         self.counters = context.counters
+        self.access: ProxyAccess | None = context.access
         self.log: PrefixLogger = context.log
         self.pipes: PipePool | None = context.pipes
         self.half_closes = native.HALF_CLOSE in context.features

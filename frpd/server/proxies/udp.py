@@ -20,7 +20,7 @@ from frpd.selector_loop import Timer
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import WorkCall, call_for_work
 from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket, answer_via, open_udp
-from frpd.udp.flows import Flow, FlowTable
+from frpd.udp.flows import SILENT, Flow, FlowTable
 from frpd.udp.go_packets import GoPackets, wraps_udp
 from frpd.udp.packet_channel import PacketChannel
 from frpd.udp.traffic import Traffic
@@ -242,6 +242,18 @@ class UdpProxy:
         if self._by_name.get(visitor.name) is visitor:
             del self._by_name[visitor.name]
         self.counters.closed(0, 0)  # bytes were counted as they came
+        access = self._context.access
+        if access is not None:
+            access.tell(
+                visitor=format_address(visitor.address),
+                local=self._socket.describe(),
+                bytes_in=visitor.bytes_in,
+                bytes_out=visitor.bytes_out,
+                seconds=self._context.loop.now() - visitor.opened_at,
+                ended="silent" if reason == SILENT else "closed",
+                by="visitor" if reason == SILENT else "server",
+                reason=reason,
+            )
         self._context.log.debug(
             "visitor %s %s after %.3f s: %d bytes in, %d bytes out",
             format_address(visitor.address),

@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 
 from frpd.errors import FrpError
+from frpd.metrics.access import SIDES
 from frpd.metrics.counters import ProxyCounters
+from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
 from frpd.net.stream import SocketEnds, socket_of
 from frpd.proto import native
@@ -33,7 +35,16 @@ class Visit:
         visitor_half_closes: False when the visitor's end means that it is gone altogether.
     """
 
-    __slots__ = ("_begun", "_context", "_counters", "_half_closes", "_name", "_relay", "_visitor")
+    __slots__ = (
+        "_begun",
+        "_context",
+        "_counters",
+        "_half_closes",
+        "_local",
+        "_name",
+        "_relay",
+        "_visitor",
+    )
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class Visit:
         self._counters = counters
         self._visitor = visitor
         self._name = hello.proxy_name
+        self._local = (hello.dst_addr, hello.dst_port)
         self._half_closes = visitor_half_closes
         self._begun = context.loop.now()
         self._relay: Relay | None = None
@@ -80,6 +92,7 @@ class Visit:
 
     def _no_work(self, error: FrpError) -> None:
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
+        self._tell("refused", "server", str(error))
         self._visitor.abort()
         self._counters.closed(0, 0)
 
@@ -100,6 +113,9 @@ class Visit:
         context = self._context
         context.relays.relay_ended(self)
         self._counters.closed(result.a_to_b, result.b_to_a)
+        if context.access is not None:
+            by = SIDES.get(result.ended_by, "server")
+            self._tell(result.ending.value, by, result.reason, result.a_to_b, result.b_to_a)
         if not context.log.enabled(logging.INFO):  # its arguments cost more than all above
             return
         context.log.info(
@@ -110,4 +126,23 @@ class Visit:
             result.a_to_b,
             result.b_to_a,
             f" ({result.reason})" if result.reason else "",
+        )
+
+    def _tell(
+        self, ended: str, by: str, reason: str, bytes_in: int = 0, bytes_out: int = 0
+    ) -> None:
+        """Tell the access log, if there is one."""
+        context = self._context
+        if context.access is None:
+            return
+        host, port = self._local
+        context.access.tell(
+            visitor=self._visitor.describe(),
+            local=join_host_port(host, port) if host else "",
+            bytes_in=bytes_in,
+            bytes_out=bytes_out,
+            seconds=context.loop.now() - self._begun,
+            ended=ended,
+            by=by,
+            reason=reason,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from frpd.config.server import ServerConfig
+from frpd.metrics.access import ProxyAccess, Sink
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.vhost.http_host import HttpHost
@@ -17,16 +18,23 @@ class VirtualHosts:
         config: of the server.
         running: counts the http exchanges under way.
         page: to show for 404 in place of the built-in one.
+        tell: of requests that lead to no proxy; None where nobody wants to know.
 
     Attributes:
         subdomain_host: of proxies that come from now on.
     """
 
     def __init__(
-        self, loop: SelectorLoop, config: ServerConfig, running: Relays, page: bytes | None = None
+        self,
+        loop: SelectorLoop,
+        config: ServerConfig,
+        running: Relays,
+        page: bytes | None = None,
+        tell: Sink | None = None,
     ) -> None:
+        access = None if tell is None else ProxyAccess(tell, proxy="", type="http", run_id="")
         self.subdomain_host = config.subdomain_host
-        self.http = HttpHost(loop, config, running, page)
+        self.http = HttpHost(loop, config, running, page, access)
         self.https = HttpsHost(loop, config)
 
     def use(self, config: ServerConfig, page: bytes | None) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
 from frpd.http.site import Site, Spares
+from frpd.metrics.access import ProxyAccess
 from frpd.net.stream import SocketStream
 from frpd.proto.http.head import RequestHead
 from frpd.proto.http.host import canonical_host
@@ -42,6 +43,7 @@ class HttpHost:
         config: of the server.
         running: counts the exchanges under way.
         page: to show for 404 in place of the built-in one.
+        access: where requests that lead to no proxy are told.
 
     Attributes:
         port: that visitors come to; 0 while there is none.
@@ -49,9 +51,15 @@ class HttpHost:
     """
 
     def __init__(
-        self, loop: SelectorLoop, config: ServerConfig, running: Relays, page: bytes | None = None
+        self,
+        loop: SelectorLoop,
+        config: ServerConfig,
+        running: Relays,
+        page: bytes | None = None,
+        access: ProxyAccess | None = None,
     ) -> None:
         self.loop = loop
+        self.access = access
         self.running = running
         self.limits = http_limits(config)
         self.port = config.vhost_http_port

@@ -16,13 +16,13 @@ from frpd.http.exchange import Exchange, what_is_asked
 from frpd.http.lines import Lines
 from frpd.http.pages import error_response
 from frpd.http.site import Site, WorkLine
+from frpd.http.tell import came_to, credentials, facts_of
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.stream import SocketStream
-from frpd.proto.http.basic import parse_basic
 from frpd.proto.http.errors import HttpError
-from frpd.proto.http.head import Form, RequestHead, head_end, parse_request
+from frpd.proto.http.head import RequestHead, head_end, parse_request
 from frpd.relay.relay import LINGER_SECONDS
 from frpd.selector_loop import Timer
 
@@ -185,12 +185,12 @@ class HttpVisitor:
         self._serve(head, body, rest)
 
     def _serve(self, head: RequestHead, body: bytes, behind: bytes) -> None:
-        credentials, status = _credentials(head)
-        sites = self._host.find(head, credentials[0] if credentials else "")
+        who, status = credentials(head)
+        sites = self._host.find(head, who[0] if who else "")
         if sites is None:
             may_ask = status == 407 and self._host.has_users(head)
             self._turn_away(head, 407 if may_ask else 404, behind)
-        elif not sites.admits(credentials):
+        elif not sites.admits(who):
             self._turn_away(head, status, behind)
         else:
             self._state = _State.SERVING
@@ -339,20 +339,16 @@ class HttpVisitor:
             self.close()
 
     def _log_refusal(self, head: RequestHead | None, status: int, reason: str) -> None:
+        if self._host.access is not None:
+            self._host.access.tell(
+                visitor=self.stream.describe(),
+                local=came_to(self.stream),
+                ended="refused",
+                by="server",
+                reason=reason,
+                status=status,
+                **({} if head is None else facts_of(head)),
+            )
         what = f"{head.method} {what_is_asked(head)}" if head else "request"
         why = f" ({reason})" if reason else ""
         _log.info('%s "%s" %d%s', self.stream.describe(), what, status, why)
-
-
-def _credentials(head: RequestHead) -> tuple[tuple[str, str] | None, int]:
-    """Return user and password, and the status that asks for them.
-
-    Who speaks to us as to a proxy identifies itself by Proxy-Authorization. This one
-    reading serves both the route and the check (CVE-2026-40910).
-    """
-    to_proxy = head.form in (Form.ABSOLUTE, Form.AUTHORITY)
-    name, status = ("proxy-authorization", 407) if to_proxy else ("authorization", 401)
-    if name not in head.names:
-        return None, status
-    values = head.get_all(name)
-    return (parse_basic(values[0]) if len(values) == 1 else None), status

@@ -9,6 +9,7 @@ from frpd.config.ports import PortSet
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
+from frpd.metrics.access import Visit
 from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import StartWorkConn
 from frpd.server.fittings import load_fittings
@@ -26,6 +27,7 @@ class House:
         *,
         entropy: Entropy | None = None,
         sockets: SocketStore | None = None,
+        told: list[Visit] | None = None,
         **keys: Any,
     ) -> None:
         settings: dict[str, Any] = {
@@ -38,7 +40,10 @@ class House:
             keys["allow_ports"] = PortSet.parse(keys["allow_ports"])
         config = ServerConfig(**(settings | keys))
         self.world = world
-        self.service = Service(world.loop, world.pool, config, entropy or FixedEntropy(), sockets)
+        tell = None if told is None else told.append
+        self.service = Service(
+            world.loop, world.pool, config, entropy or FixedEntropy(), sockets, tell=tell
+        )
         self.service.listen()
         world.owners.callback(self.service.close)
         self.port = self.service._entrances.addresses[0][1]

@@ -6,6 +6,7 @@ import pytest
 
 from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
+from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.tcp_port import TcpPort
 from tests.helpers.peers import Wire
@@ -18,7 +19,7 @@ __all__ = ["world"]
 
 def context_of(house: House, host: str) -> ProxyContext:
     control = next(iter(house.service.controls.values()))
-    context = house.service._proxy_context(control, "p", house.service.proxies["own"].counters)
+    context = house.service._proxy_context(control, NewProxy(proxy_name="p"))
     assert context.bind_addr == host
     return context
 
