@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Final
+
 from tests.helpers.world import World, free_port
+from tests.unit.admin.frpc.desk import Desk as ClientDesk
 from tests.unit.admin.frps.desk import Desk
 
+DOCS: Final = Path(__file__).parents[4] / "docs"
 
-def scrape(desk: Desk) -> dict[str, float]:
+
+def scrape(desk: Desk | ClientDesk) -> dict[str, float]:
     answer = desk.call.get("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -59,3 +66,21 @@ def test_dropped_datagrams_are_counted_by_reason(world: World) -> None:
     client = desk.house.client()
     assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
     assert scrape(desk)['frpd_udp_dropped_total{name="dns",reason="long"}'] == 0
+
+
+def names_of(scraped: dict[str, float]) -> set[str]:
+    return {sample.partition("{")[0] for sample in scraped}
+
+
+def test_what_the_manual_the_rules_and_the_dashboard_name_is_there(world: World) -> None:
+    desk = Desk(world, enable_prometheus=True)
+    client = desk.house.client()
+    assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
+    client_desk = ClientDesk(world)
+    client_desk.home.running()
+    known = names_of(scrape(desk)) | names_of(scrape(client_desk))
+    for name in ("metrics.md", "prometheus-rules.yml", "grafana/frpd.json"):
+        text = (DOCS / name).read_text(encoding="utf-8")
+        named = set(re.findall(r"\b(?:frp_server|frpd)_[a-z_]+", text))
+        assert named <= known, name
+    assert known <= set(re.findall(r"[a-z_]+", (DOCS / "metrics.md").read_text(encoding="utf-8")))
