@@ -129,7 +129,7 @@ def test_light_and_dark_follow_the_system_or_the_user(scene: Dashboards) -> None
         page.choose("#theme", "light")
         assert colour(page) == light
         page.open(scene.address("frps", "clients"))
-        page.call("Page.reload")
+        page.reload()
         page.wait("document.documentElement.dataset.theme === 'light'", "the choice is kept")
         page.choose("#language", "zh")
         page.wait_for_text("客户端", "h1")
@@ -294,7 +294,7 @@ def test_a_wrong_password_shows_nothing(scene: Dashboards) -> None:
         page.open(scene.address("frps"))
         page.wait_for_text("Unauthorized")
         page.log_in(LOGIN)
-        page.call("Page.reload")
+        page.reload()
         page.wait_for_text("Connections now", "main")
 
 
@@ -308,7 +308,7 @@ def test_who_guesses_passwords_is_locked_out_and_told_so(scene: Dashboards) -> N
         page.open(scene.address("frpc"))
         page.wait_for_text("too many wrong passwords; try again in")
         page.log_in(LOGIN)
-        page.call("Page.reload")
+        page.reload()
         page.wait_for_text("too many wrong passwords; try again in")
         open_page.wait_for_text("too many wrong passwords; try again in", ".notice.bad")
 

@@ -161,6 +161,12 @@ class Page:
         """Go somewhere; what is there may still be loading."""
         self.call("Page.navigate", url=address)
 
+    def reload(self) -> None:
+        """Load the page again, and wait until the old one is gone."""
+        self.evaluate("window.isOld = true")
+        self.call("Page.reload")
+        self.wait("!window.isOld && document.body", "the page is loaded again")
+
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression of JavaScript; promises are waited for."""
         done = self.call(
