@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,7 @@ class Scene:
                 "dashboard_port": self.dashboard,
                 "dashboard_user": "ops",
                 "dashboard_pwd": "s3cret",
+                "enable_prometheus": True,
                 "control_socket": self.server_socket,
             },
             client={
@@ -109,6 +112,41 @@ def test_traffic_counts_while_a_visitor_is_connected(scene: Scene) -> None:
     wait_until(lambda: not scene.frps.get("/api/conns")["total"], "the visitor has left")
     traffic = scene.by_port.get("/api/traffic/ann.web")
     assert traffic["traffic_in"][0] == now["today_traffic_in"]
+
+
+def test_metrics_are_what_the_api_tells(scene: Scene) -> None:
+    with visit(scene.port) as visitor:
+        exchange(visitor, b"x" * 1000)
+        texts = [scene.by_port("GET", "/metrics"), scene.frpc("GET", "/metrics")]
+        proxy = scene.frps.get("/api/proxies/ann.web")
+    samples = [dict(line.rsplit(b" ", 1) for line in one.body.splitlines()) for one in texts]
+    labels = b'name="ann.web",type="tcp"}'
+    server, client = samples
+    passed = float(proxy["bytes_in"])
+    assert float(server[b"frp_server_traffic_in{" + labels]) == passed > 0
+    of_client = client[b'frpd_proxy_traffic_bytes_total{direction="in",' + labels]
+    assert float(of_client) <= passed
+    assert (
+        float(server[b"frp_server_client_counts"]) == float(client[b"frpd_client_connected"]) == 1
+    )
+    promtool = shutil.which("promtool")  # of Debian's prometheus, which few machines have
+    for one in texts if promtool else ():
+        done = subprocess.run(
+            [str(promtool), "check", "metrics"], input=one.body, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_what_a_reload_would_change_is_told_and_not_done(scene: Scene) -> None:
+    text = scene.tunnel.client_file.read_text()
+    more = f"{text}\n[more]\ntype = tcp\nlocal_port = 1\nremote_port = {free_port()}\n"
+    assert scene.frpc("POST", "/api/frpd/check", {"text": more}).json()["added"] == ["ann.more"]
+    wrong = scene.frpc("POST", "/api/frpd/check", {"text": f"{text}\n[x]\ntype = nope\n"}).json()
+    assert "'nope' cannot be used" in wrong["error"]
+    for api in (scene.frps, scene.frpc):
+        planned = api("POST", "/api/reload?dry_run=true").json()
+        assert (planned["code"], planned["changed"], planned["added"]) == (0, [], [])
+    assert [one["name"] for one in scene.frpc.get("/api/frpd/status")["proxies"]] == ["ann.web"]
 
 
 def test_a_proxy_s_visitors_are_cut_and_a_client_that_is_kicked_comes_back(scene: Scene) -> None:
