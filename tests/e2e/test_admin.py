@@ -140,11 +140,13 @@ def test_metrics_are_what_the_api_tells(scene: Scene) -> None:
 def test_what_a_reload_would_change_is_told_and_not_done(scene: Scene) -> None:
     text = scene.tunnel.client_file.read_text()
     more = f"{text}\n[more]\ntype = tcp\nlocal_port = 1\nremote_port = {free_port()}\n"
-    assert scene.frpc("POST", "/api/frpd/check", {"text": more}).json()["added"] == ["ann.more"]
-    wrong = scene.frpc("POST", "/api/frpd/check", {"text": f"{text}\n[x]\ntype = nope\n"}).json()
+    good: Any = scene.frpc("POST", "/api/frpd/check", {"text": more}).json()
+    assert (good["error"], good["added"]) == ("", ["ann.more"])
+    text += "\n[x]\ntype = nope\n"
+    wrong: Any = scene.frpc("POST", "/api/frpd/check", {"text": text}).json()
     assert "'nope' cannot be used" in wrong["error"]
     for api in (scene.frps, scene.frpc):
-        planned = api("POST", "/api/reload?dry_run=true").json()
+        planned: Any = api("POST", "/api/reload?dry_run=true").json()
         assert (planned["code"], planned["changed"], planned["added"]) == (0, [], [])
     assert [one["name"] for one in scene.frpc.get("/api/frpd/status")["proxies"]] == ["ann.web"]
 
