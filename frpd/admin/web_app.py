@@ -114,6 +114,11 @@ def query(name: str) -> str:
     return value
 
 
+def asks_again() -> bool:
+    """Whether the request at hand is of who has an answer, and looks for a newer one."""
+    return "HTTP_IF_NONE_MATCH" in bottle.request.environ
+
+
 def flag(name: str) -> bool:
     """Return whether a parameter of the request at hand says yes."""
     return query(name).lower() in ("1", "true", "yes")

@@ -32,10 +32,12 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
         if run_id:
             if not calls.ask(lambda: service.kick_client(run_id)):
                 raise ApiError(404, f"client {run_id} not found")
+            desk.shelf.clear()
             return {"kicked": 1}
         known, cut = calls.ask(lambda: (proxy in service.proxies, service.cut_visitors(proxy)))
         if not (known or cut):
             raise ApiError(404, f"proxy {proxy} not found")
+        desk.shelf.clear()
         return {"kicked": cut}
 
     app.get("/api/conns", conns)

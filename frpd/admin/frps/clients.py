@@ -32,7 +32,7 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
     """Register the group."""
 
     def every() -> list[Object]:
-        snapshot = desk.snapshot()
+        snapshot = desk.look()
         run_id = query("runId") or query("clientId")
         return [
             client_row(client, snapshot)

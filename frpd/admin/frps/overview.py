@@ -18,13 +18,13 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
     service, machine = desk.service, Machine()
 
     def info() -> Object:
-        return server_info(service.config, desk.snapshot())
+        return server_info(service.config, desk.look())
 
     def status() -> Object:
-        return _status(desk, desk.snapshot())
+        return _status(desk, desk.look())
 
     def overview() -> Object:
-        snapshot = desk.snapshot()
+        snapshot = desk.look()
         return {
             **_status(desk, snapshot),
             "ports": ports(service.config, snapshot),

@@ -21,12 +21,12 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
         return None
 
     def of_type(kind: str) -> Object:
-        proxies = desk.snapshot().proxies
+        proxies = desk.look().proxies
         rows = [proxy_row(proxy) for proxy in proxies if proxy.figures.proxy_type == kind]
         return {"code": 0, "msg": "", "proxies": rows}
 
     def every() -> Object:
-        return {"proxies": [proxy_row(proxy) for proxy in desk.snapshot().proxies]}
+        return {"proxies": [proxy_row(proxy) for proxy in desk.look().proxies]}
 
     def one(name: str, kind: str = "") -> Object:
         proxy = find(name, kind)
@@ -48,6 +48,7 @@ def register(app: AdminApp, desk: ServerDesk) -> None:
         if query("status") != "offline":
             raise ApiError(400, "status only support offline")
         desk.calls.ask(desk.service.books.statistics.forget_offline)
+        desk.shelf.clear()
         return {"Code": 200, "Msg": "success"}
 
     app.get("/api/proxy/<kind>", of_type)
