@@ -87,7 +87,7 @@ function options(element, format, span) {
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
-      x: { range: (_chart, low, high) => [Math.min(low ?? 0, (high ?? 0) - span), high ?? 1] },
+      x: { range: (_chart, low, high) => times(low, high, span) },
       y: { range: (_chart, _low, high) => [0, Math.max(high || 0, 1024) * 1.08] },
     },
     axes: [
@@ -101,6 +101,12 @@ function options(element, format, span) {
       line(t("traffic.out"), "out"),
     ],
   }
+}
+
+// From when to when is shown; where there is nothing yet, up to now.
+function times(low, high, span) {
+  const end = high ?? Date.now() / 1000
+  return [Math.min(low ?? end, end - Math.max(span, 1)), end]
 }
 
 // Steps that are round in units of 1024, and their texts without zeros that say nothing.

@@ -99,7 +99,7 @@ export const EN = {
   "state.closed": "closed",
   "state.connected": "connected",
   "state.connecting": "connecting",
-  "state.waiting": "disconnected",
+  "state.waiting": "offline",
   "state.not supported": "not supported",
   "state.listening": "listening",
   "event.connected": "connected",

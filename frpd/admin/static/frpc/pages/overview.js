@@ -50,9 +50,9 @@ function serverNotice(server) {
   if (server.state === "connected") return null
   const retry = server.retry_in_seconds
   return h("div", { class: "notice bad" },
-    h("strong", {}, t("server.lost", { address: server.address })), " ",
-    server.last_error && h("span", {}, server.last_error, " "),
-    Number.isFinite(retry) && h("span", {}, t("server.retry", { time: duration(Math.ceil(retry)) })))
+    h("strong", {}, t("server.lost", { address: server.address })),
+    server.last_error && h("div", {}, server.last_error),
+    Number.isFinite(retry) && h("div", {}, t("server.retry", { time: duration(Math.ceil(retry)) })))
 }
 
 function figures(status) {

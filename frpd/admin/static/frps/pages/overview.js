@@ -60,7 +60,7 @@ function trafficCard(app, overview, state) {
   return card(t("traffic.title"), { id: "traffic", wide: true, hint: legend(),
     tools: history && choice(t("range"), ranges, state.range, choose) },
   isHour
-    ? trafficChart("hour", perSecond(history), { label: t("traffic.hour.label") })
+    ? trafficChart("hour", perSecond(history), { span: 3600, label: t("traffic.hour.label") })
     : trafficChart("live", live, { span: 60, label: t("traffic.live.label", {
       in: rate(live.rateIn), out: rate(live.rateOut) }) }))
 }
