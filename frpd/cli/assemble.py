@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -52,6 +53,7 @@ from frpd.server.entrances import still_wanted
 from frpd.server.records import Records
 from frpd.server.service import Service as ServerService
 from frpd.server.service import bind_ports
+from frpd.server.statistics_file import place_of
 from frpd.workers import WorkerPool
 
 _log = log.get_logger("frpd.cli.assemble")
@@ -190,6 +192,9 @@ def _serve(
         service = ServerService(
             loop, pool, config, SystemEntropy(), manager.sockets, tell=records.tell
         )
+        name = _socket_name(file, "frps")
+        figures = place_of(config.statistics_file, name, os.environ)
+        records.keep(service.books.statistics, figures)
         manager.attach(loop, lambda: server_status(service))
         service.listen(listeners)
         queue = None if file is None else ServerReload(loop, pool, service, file)

@@ -27,6 +27,7 @@ LATE: Final = (
     "frpd.admin.web_server",
     "frpd.config.flags",
     "frpd.config.kinds",
+    "frpd.metrics.store",
     "frpd.net.certificates",
     "frpd.transports.tls",
     "frpd.transports.upstream_proxy",

@@ -127,6 +127,10 @@ SERVER: Rows = (
     Field("access_log", STR, "off", OWN,
           "Where a line for each finished connection and http request goes: off, log (among the"
           " others), or the path of a file.", sample="/var/log/frpd/access.log"),
+    Field("statistics_file", STR, "", OWN,
+          "Where daily traffic of proxies outlives a restart: the path of a SQLite file, or off.",
+          default_note="NAME.sqlite for NAME.ini in systemd's state folder or /var/lib/frpd, where"
+          " that is ours to write to", sample="/var/lib/frpd/frps.sqlite"),
     Field("login_timeout_seconds", FLOAT, 10.0, OWN,
           "A connection that has not logged in after this many seconds is closed.",
           low=0.1, high=3600),

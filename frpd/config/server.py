@@ -54,6 +54,7 @@ class ServerConfig:
     log_format: str = "text"
     disable_log_color: bool = False
     access_log: str = "off"
+    statistics_file: str = ""
     login_timeout_seconds: float = 10.0
     max_pending_connections: int = 1024
     max_pending_per_source: int = 256

@@ -12,9 +12,9 @@ their number is bounded: names come from clients.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from frpd.metrics.counters import ProxyCounters
 
@@ -27,6 +27,40 @@ NOTHING: Final = (0, 0)
 def local_day(now: float) -> int:
     """Return the number of the local day that a Unix time lies in."""
     return int((now + time.localtime(now).tm_gmtoff) // DAY_SECONDS)
+
+
+Day = tuple[int, int, int]
+"""Number of a local day, and bytes each way on it."""
+
+
+class SavedProxy(NamedTuple):
+    """What outlives the server of one proxy.
+
+    Attributes:
+        name: with the user's prefix.
+        proxy_type: such as ``tcp``.
+        seen_at: when it was last known to be registered, Unix time.
+        days: those with any traffic.
+    """
+
+    name: str
+    proxy_type: str
+    seen_at: float
+    days: tuple[Day, ...]
+
+
+class SavedFigures(NamedTuple):
+    """What outlives the server.
+
+    Attributes:
+        proxies: seen longest ago first.
+        total: of all proxies, by day.
+        forgotten: names of proxies that are to be forgotten.
+    """
+
+    proxies: tuple[SavedProxy, ...]
+    total: tuple[Day, ...]
+    forgotten: tuple[str, ...]
 
 
 class DailyTraffic:
@@ -49,6 +83,19 @@ class DailyTraffic:
         """Return what came in and went out, that day's first."""
         self._turn_to(day)
         return tuple(self._bytes_in), tuple(self._bytes_out)
+
+    def days(self) -> tuple[Day, ...]:
+        """Return the days with any traffic."""
+        rows = enumerate(zip(self._bytes_in, self._bytes_out, strict=True))
+        return tuple((self._day - ago, *both) for ago, both in rows if any(both))
+
+    def resume(self, days: Iterable[Day]) -> None:
+        """Add what had passed before."""
+        for day, bytes_in, bytes_out in days:
+            ago = self._day - day
+            if 0 <= ago < DAYS:
+                self._bytes_in[ago] += bytes_in
+                self._bytes_out[ago] += bytes_out
 
     def _turn_to(self, day: int) -> None:
         passed = min(day - self._day, DAYS)
@@ -99,6 +146,7 @@ class _Record:
         "closed_at",
         "counters",
         "daily",
+        "is_unsaved",
         "name",
         "proxy_type",
         "run_id",
@@ -117,6 +165,11 @@ class _Record:
         self.run_id = ""
         self.started_at = 0.0
         self.closed_at = 0.0
+        self.is_unsaved = True
+
+    def saved(self, seen_at: float) -> SavedProxy:
+        self.is_unsaved = False
+        return SavedProxy(self.name, self.proxy_type, seen_at, self.daily.days())
 
     def figures(self, day: int, *, is_online: bool) -> ProxyFigures:
         traffic_in, traffic_out = self.daily.until(day)
@@ -158,6 +211,7 @@ class Statistics:
         self._offline: dict[str, _Record] = {}  # gone longest first
         self._draining: set[str] = set()  # of those, whose visitors may still be connected
         self._total = DailyTraffic(local_day(now))
+        self._forgotten: list[str] = []
 
     def counters(self, name: str, proxy_type: str) -> ProxyCounters:
         """Return the counters that a proxy is to go on with."""
@@ -176,6 +230,7 @@ class Statistics:
             record = _Record(name, proxy_type, counters, local_day(now))
         record.run_id = run_id
         record.started_at = now
+        record.is_unsaved = True
         self._online[name] = record
 
     def proxy_closed(self, name: str, now: float) -> None:
@@ -184,6 +239,7 @@ class Statistics:
         if record is None:
             return
         record.closed_at = now
+        record.is_unsaved = True
         self._offline[name] = record
         self._draining.add(name)
         if len(self._offline) > self._max_offline:
@@ -227,9 +283,48 @@ class Statistics:
     def forget_offline(self) -> tuple[int, int]:
         """Drop proxies that are gone; return how many those were, and of how many."""
         cleared = len(self._offline)
+        self._forgotten += self._offline
         self._offline.clear()
         self._draining.clear()
         return cleared, cleared + len(self._online)
+
+    # What outlives us.
+
+    def unsaved(self, now: float) -> SavedFigures | None:
+        """Return what has changed since the last call; None if nothing has."""
+        changed = [one.saved(one.closed_at) for one in self._offline.values() if one.is_unsaved]
+        changed += [one.saved(now) for one in self._online.values() if one.is_unsaved]
+        forgotten, self._forgotten = tuple(self._forgotten), []
+        if not (changed or forgotten):
+            return None
+        return SavedFigures(tuple(changed), self._total.days(), forgotten)
+
+    def not_saved(self, figures: SavedFigures | None = None) -> None:
+        """Count everything as changed: these, or all figures, are not kept after all."""
+        for records in (self._offline, self._online):
+            for record in records.values():
+                record.is_unsaved = True
+        if figures is not None:
+            self._forgotten[:0] = figures.forgotten
+
+    def resume(self, saved: SavedFigures, now: float) -> None:
+        """Add what was known before we were started; proxies may have come meanwhile."""
+        day = local_day(now)
+        self._total.until(day)
+        self._total.resume(saved.total)
+        known = self._online | self._offline
+        before: dict[str, _Record] = {}
+        for one in saved.proxies:
+            record = known.get(one.name)
+            if record is None and one.name not in self._forgotten:
+                record = before[one.name] = _Record(one.name, one.proxy_type, ProxyCounters(), day)
+                record.closed_at = one.seen_at
+            if record is not None and record.proxy_type == one.proxy_type:
+                record.daily.until(day)
+                record.daily.resume(one.days)
+        self._offline = before | self._offline
+        while len(self._offline) > self._max_offline:
+            self._forget(next(iter(self._offline)))
 
     def _count(self, record: _Record, live: tuple[int, int], day: int) -> None:
         counters, seen = record.counters, record.seen
@@ -243,6 +338,7 @@ class Statistics:
         bytes_in, bytes_out = max(0, total[0] - seen[0]), max(0, total[1] - seen[1])
         record.seen = seen[0] + bytes_in, seen[1] + bytes_out
         record.daily.add(bytes_in, bytes_out, day)
+        record.is_unsaved = True
         self._total.add(bytes_in, bytes_out, day)
         self.bytes_in += bytes_in
         self.bytes_out += bytes_out

@@ -84,6 +84,7 @@ RESTART: Final = frozenset(
         "log_file",
         "log_format",
         "access_log",
+        "statistics_file",
         "disable_log_color",
         "control_socket",
         "splice_pipe_bytes",

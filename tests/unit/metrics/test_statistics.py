@@ -198,3 +198,88 @@ def test_totals_of_all_proxies_outlive_them() -> None:
     start(books, "mail").opened()
     books.sample({"mail": (10, 20)}, NOON)
     assert (books.bytes_in, books.bytes_out, books.connections) == (13, 24, 2)
+
+
+def again(books: Statistics, now: float = NOON) -> Statistics:
+    """Return the books of the next server, which knows what this one would save."""
+    saved = books.unsaved(now)
+    assert saved is not None
+    later = Statistics(now)
+    later.resume(saved, now)
+    return later
+
+
+def test_figures_go_on_after_a_restart() -> None:
+    books = Statistics(NOON)
+    start(books).closed(10, 20)
+    books.sample({}, NOON)
+    later = again(books, NOON + DAY_SECONDS)
+    assert only(later, NOON + DAY_SECONDS).traffic_in == (0, 10, 0, 0, 0, 0, 0)
+    assert not only(later).is_online
+    start(later, now=NOON + DAY_SECONDS).closed(1, 2)
+    later.sample({}, NOON + DAY_SECONDS)
+    assert only(later, NOON + DAY_SECONDS).traffic_in == (1, 10, 0, 0, 0, 0, 0)
+    assert later.total(NOON + DAY_SECONDS)[1] == (2, 20, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("tcp", 11), ("udp", 1)])
+def test_what_was_known_is_added_to_a_proxy_that_came_first(kind: str, expected: int) -> None:
+    books = Statistics(NOON)
+    start(books).closed(10, 20)
+    books.sample({}, NOON)
+    saved = books.unsaved(NOON)
+    assert saved is not None
+    later = Statistics(NOON)
+    start(later, proxy_type=kind).closed(1, 2)
+    later.sample({}, NOON)
+    later.resume(saved, NOON)
+    assert only(later).traffic_in[0] == expected
+    assert later.total(NOON)[0][0] == 11
+
+
+def test_only_what_has_changed_is_saved_and_again_if_it_was_not() -> None:
+    books = Statistics(NOON)
+    first, second = start(books, "a"), start(books, "b")
+    for counters in (first, second):
+        counters.closed(1, 1)
+    books.sample({}, NOON)
+    saved = books.unsaved(NOON)
+    assert saved is not None
+    assert [one.name for one in saved.proxies] == ["a", "b"]
+    assert books.unsaved(NOON) is None
+    second.closed(1, 1)
+    books.sample({}, NOON)
+    changed = books.unsaved(NOON)
+    assert changed is not None
+    assert [one.name for one in changed.proxies] == ["b"]
+    books.not_saved(changed)
+    whole = books.unsaved(NOON)
+    assert whole is not None
+    assert len(whole.proxies) == 2
+
+
+def test_what_is_cleared_stays_cleared() -> None:
+    books = Statistics(NOON)
+    start(books)
+    books.proxy_closed("web", NOON)
+    saved = books.unsaved(NOON)
+    assert saved is not None
+    assert saved.proxies[0].seen_at == NOON
+    books.forget_offline()
+    cleared = books.unsaved(NOON)
+    assert cleared is not None
+    assert cleared.forgotten == ("web",)
+    books.not_saved(cleared)
+    assert books.unsaved(NOON) == cleared
+
+
+def test_no_more_proxies_are_known_again_than_are_listed() -> None:
+    books = Statistics(NOON)
+    for number in range(5):
+        start(books, str(number))
+        books.proxy_closed(str(number), NOON + number)
+    saved = books.unsaved(NOON)
+    assert saved is not None
+    later = Statistics(NOON, max_offline=2)
+    later.resume(saved, NOON)
+    assert [one.name for one in later.figures(NOON)] == ["3", "4"]
