@@ -497,3 +497,32 @@ def test_nothing_runs_inside_the_constructor(loop: SelectorLoop) -> None:
     assert results == []
     loop.run_turn()
     assert len(results) == 1
+
+
+# Who was first, for the access log.
+
+
+@pytest.mark.parametrize("side", ["a", "b"])
+@pytest.mark.parametrize("how", ["ends", "resets", "takes nothing"])
+def test_the_side_that_ended_or_was_lost_first_is_told(play: Play, side: str, how: str) -> None:
+    first, other = (play.a, play.b) if side == "a" else (play.b, play.a)
+    if how == "ends":
+        first.end()
+    elif how == "resets":
+        first.reset()
+    else:
+        first.break_writes()
+        other.say(b"for nobody")
+    for side_ending in (other, first):
+        play.run()
+        side_ending.end()
+    play.run()
+    play.wait(LINGER_SECONDS)
+    assert [result.ended_by for result in play.results] == [side]
+
+
+def test_nobody_was_first_where_we_have_ended_it(play: Play) -> None:
+    play.a.end()
+    play.run()
+    play.relay.abort("the client stops")
+    assert [result.ended_by for result in play.results] == [""]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from frpd.errors import RemoteProtocolError
+from frpd.metrics.access import Visit
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.message.types import NewProxyResp, Ping, StartWorkConn
 from frpd.proto.native import FEATURES
@@ -441,3 +442,23 @@ def test_pings_of_go_clients_are_no_datagrams(world: World) -> None:
     scene.work.stream.write(scene.format.keepalive * 3)
     world.settle()
     assert scene.proxy.traffic.dropped == 0
+
+
+def test_a_visitor_that_fell_silent_is_told_to_the_access_log(world: World) -> None:
+    told: list[Visit] = []
+    scene = Scene(world, udp_session_timeout=20.0, told=told)
+    visitor = scene.visitor()
+    visitor.sock.send(b"12345")
+    ((name, _),) = scene.until_heard(1)
+    scene.answer(name, b"123")
+    world.until(lambda: visitor.heard)
+    world.advance(20.0)
+    (visit,) = told
+    assert (visit.type, visit.proxy, visit.ended, visit.by) == ("udp", "dns", "silent", "visitor")
+    assert visit.visitor == f"127.0.0.1:{visitor.port}"
+    assert visit.local.endswith(f":{scene.port}")
+    assert (visit.bytes_in, visit.bytes_out) == (5, 3)
+    visitor.sock.send(b"again")
+    scene.until_heard(2)
+    scene.proxy.close()
+    assert (told[1].ended, told[1].by) == ("closed", "server")
