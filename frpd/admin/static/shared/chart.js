@@ -87,7 +87,7 @@ function options(element, format, span) {
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
     scales: {
-      x: { range: (_chart, low, high) => times(low, high, span) },
+      x: { range: (chart) => times(chart.data[0], span) },
       y: { range: (_chart, _low, high) => [0, Math.max(high || 0, 1024) * 1.08] },
     },
     axes: [
@@ -104,9 +104,9 @@ function options(element, format, span) {
 }
 
 // From when to when is shown; where there is nothing yet, up to now.
-function times(low, high, span) {
-  const end = high ?? Date.now() / 1000
-  return [Math.min(low ?? end, end - Math.max(span, 1)), end]
+function times(moments, span) {
+  const end = moments.at(-1) ?? Date.now() / 1000
+  return [Math.min(moments[0] ?? end, end - Math.max(span, 1)), end]
 }
 
 // Steps that are round in units of 1024, and their texts without zeros that say nothing.
