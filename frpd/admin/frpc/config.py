@@ -53,7 +53,7 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         }
 
     def complete(text: str) -> str:
-        return with_token_of(_read(path()), text)
+        return to_check(_read(path()), text)
 
     check_with(app, desk.calls, desk.plan, complete)
     app.get("/api/frpd/config", as_loaded)
@@ -80,6 +80,20 @@ def with_token_of(old: str, new: str) -> str:
             lines[index + 1 : index + 1] = [f"{token}\n" for token in tokens]
             break
     return "".join(lines)
+
+
+def to_check(old: str, new: str) -> str:
+    """Return what with_token_of makes of a new text, but with each line where it was.
+
+    Who checks a text wants to hear of lines as they are on the screen. So the token comes
+    behind everything: sections of one name are one to both dialects.
+    """
+    lines = new.splitlines(keepends=True)
+    text = "".join("\n" if _is_token(line) else line for line in lines)
+    if all(line.strip() != COMMON for line in lines):
+        return text
+    tokens = [line.strip() for line in old.splitlines() if _is_token(line)]
+    return "\n".join([text, COMMON, *tokens, ""])
 
 
 def _is_token(line: str) -> bool:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from frpd.admin.frpc.config import with_token_of, without_token
+from frpd.admin.access import ControlGate
+from frpd.admin.frpc.config import to_check, with_token_of, without_token
+from frpd.admin.frpc_api import frpc_app
+from frpd.admin.reload import ReloadReport
+from frpd.cli.config_file import ConfigFile
+from frpd.config.load import load_client_common
 from frpd.errors import ConfigError
 from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk
+from tests.unit.admin.wsgi import Caller
 
 OLD = "[common]\nserver_addr = a\n  token = k9$Qz\n\n[web]\nlocal_port = 1\n"
 NEW = "# mine\n[common]\nserver_addr = b\ntoken = forged\n[web]\nlocal_port = 2\n"
@@ -28,6 +36,26 @@ def test_the_token_of_the_file_stays_right_below_common() -> None:
 
 def test_what_was_shown_and_put_back_is_the_same_to_a_reader() -> None:
     assert sorted(with_token_of(OLD, without_token(OLD)).split()) == sorted(OLD.split())
+
+
+def test_a_text_is_checked_with_its_lines_where_they_are(world: World, file: Path) -> None:
+    text = "[common]\ntoken = forged\npool_count = 2\n[web]"
+    checked = to_check(OLD, text)
+    assert checked.splitlines()[:4] == ["[common]", "", "pool_count = 2", "[web]"]
+    with ConfigFile(str(file)).holding(checked) as held:
+        common = load_client_common(held.path)
+    assert (common.token.reveal(), common.pool_count) == ("k9$Qz", 2)
+    assert to_check(OLD, "token = x\n[web]\n") == "\n[web]\n"
+    seen: list[str | None] = []
+    desk = Desk(world, config_file=str(file))
+
+    def plan(_strict: bool, text: str | None, done: Callable[[ReloadReport], None]) -> None:
+        seen.append(text)
+        done(ReloadReport())
+
+    call = Caller(frpc_app(replace(desk.desk, plan=plan), lambda _environ: ControlGate()))
+    assert call("POST", "/api/frpd/check", {"text": text}).json["error"] == ""
+    assert seen == [to_check(file.read_text(), text)]
 
 
 def test_a_text_that_ends_with_common_gets_its_token_too() -> None:
