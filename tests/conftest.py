@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from frpd import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from _pytest.terminal import TerminalReporter
 
@@ -76,6 +76,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(skip)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a report pass between processes whatever a test has printed."""
+    return _without_surrogates((yield))
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     folder = Path(report.nodeid).parts[1]
     _spent[folder] = _spent.get(folder, 0.0) + report.duration
@@ -114,3 +120,15 @@ def _folder(path: Path) -> str:
 def _rank(path: Path) -> int:
     folder = _folder(path)
     return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(one) for one in value]
+    if isinstance(value, tuple):
+        return tuple(_without_surrogates(one) for one in value)
+    return value

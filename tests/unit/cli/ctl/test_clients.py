@@ -30,7 +30,8 @@ def test_those_that_are_connected_and_what_is_weak(scene: Scene, world: World) -
 def test_those_that_are_gone_are_for_who_asks(scene: Scene, world: World) -> None:
     crowd(scene, world)
     _, row, *_ = scene("clients", "--all").lines
-    assert row == ["a", "ann", "laptop", "127.0.0.1", *"-----", "gone", "for", "0s"]
+    assert row[:-1] == ["a", "ann", "laptop", "127.0.0.1", *"-----", "gone", "for"]
+    assert row[-1].endswith("s")  # 0s, or a busy machine is later
     clients = json.loads(scene("clients", "--all", "--json").out)["clients"]
     assert [one["online"] for one in clients] == [False, True]
     assert clients[0]["rtt_ms"] is None
