@@ -18,8 +18,7 @@ from frpd.cli import frpc, frps
 from frpd.cli.ctl import program as ctl
 from frpd.config import fields
 from frpd.config.fields import Rows
-from frpd.config.kinds import Field, Kind, State, accepted
-from frpd.config.samples import default_text, since_text
+from frpd.config.kinds import Field, Kind, State, accepted, default_text, since_text
 
 
 class Page(NamedTuple):
