@@ -8,9 +8,12 @@ from typing import Final
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.reload import Plan, Reload, ReloadReport
 from frpd.admin.web_app import AdminApp, ApiError, body_string, flag
+from frpd.errors import ConfigError
 
 RELOAD_SECONDS: Final = 30.0
 MAX_TEXT_BYTES: Final = 1024 * 1024
+THE_FILE: Final = 1
+"""What is wrong, in frp's numbers."""
 
 OnDone = Callable[[ReloadReport], None]
 Object = dict[str, object]
@@ -50,12 +53,16 @@ def check_with(
         app: the application.
         calls: to the loop.
         plan: None where the program runs without a file.
-        complete: puts back what the operator was not shown of the file.
+        complete: puts back what the operator was not shown of the file; raises ConfigError.
     """
 
     def check() -> Object:
-        text = complete(body_string("text", most=MAX_TEXT_BYTES))
-        report = foretell(calls, plan, text=text)
+        try:
+            text = complete(body_string("text", most=MAX_TEXT_BYTES))
+        except ConfigError as error:
+            report = ReloadReport(error=str(error), code=THE_FILE)
+        else:
+            report = foretell(calls, plan, text=text)
         return {"error": report.error, "code": report.code, **_changes(report)}
 
     # It changes nothing, but no page of another origin is to have files of ours read.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from frpd.admin.config_view import client_view
 from frpd.admin.frpc.desk import ClientDesk
+from frpd.admin.frpc.masking import masked, unmasked
 from frpd.admin.reloading import check_with
 from frpd.admin.web_app import AdminApp, ApiError, Reply, body_text, flag
 from frpd.errors import ConfigError
@@ -26,16 +27,17 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         return os.path.realpath(desk.config_file)
 
     def show() -> Reply:
-        return Reply(without_token(_read(path())))
+        return Reply(masked(without_token(_read(path()))))
 
     def replace() -> Reply:
         body = body_text()
         if not body:
             raise ApiError(400, "body can't be empty")
         target = path()
-        text = with_token_of(_read(target), body)
+        old = _read(target)
         check = desk.check if flag("check") else None
         try:
+            text = with_token_of(old, unmasked(old, body))
             _replace(target, text, check)
         except ConfigError as error:
             raise ApiError(400, str(error)) from error
@@ -53,7 +55,8 @@ def register(app: AdminApp, desk: ClientDesk) -> None:
         }
 
     def complete(text: str) -> str:
-        return to_check(_read(path()), text)
+        old = _read(path())
+        return to_check(old, unmasked(old, text))
 
     check_with(app, desk.calls, desk.plan, complete)
     app.get("/api/frpd/config", as_loaded)
