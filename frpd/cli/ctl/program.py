@@ -22,6 +22,8 @@ NOBODY_READS: Final = 141
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frpd-ctl; return the exit status: 0 only when what was asked is true."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal need not know every letter
     parser = new_parser()

@@ -90,6 +90,13 @@ def test_a_full_disk_is_an_error_of_one_line() -> None:
     assert done.stderr == "frpd-ctl: cannot write: No space left on device\n"
 
 
+def test_nobody_need_listen() -> None:
+    shell = 'exec "$@" >&-'
+    line = ["/bin/sh", "-c", shell, "sh", sys.executable, "-m", "frpd.cli.ctl.program", "version"]
+    done = subprocess.run(line, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_start_reads_no_tables_of_keys_and_no_web_server() -> None:
     """They would double it."""
     slow = ("bottle", "configobj", "frpd.config.load", "frpd.server", "http.client", "tabulate")
