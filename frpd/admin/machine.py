@@ -1,21 +1,28 @@
-"""How this machine and this process do, by psutil. Any thread."""
+"""How this machine and this process do, by psutil. Any thread.
+
+A sandbox may hide what psutil reads, some of it while it is imported: then nothing is known,
+and all else goes on.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import threading
 from collections.abc import Callable
-from typing import Final
-
-import psutil
+from types import ModuleType
+from typing import Any, Final
 
 from frpd.clock import MonotonicClock
+from frpd.log import get_logger
 
 KEEP_SECONDS: Final = 1.0
 """So long an answer is good for everybody: shares of a processor need some time to be measured."""
 
 Object = dict[str, object]
+
+_log = get_logger("frpd.admin.machine")
 
 _clock = MonotonicClock()
 
@@ -30,18 +37,19 @@ class Machine:
     def __init__(self, now: Callable[[], float] = _clock.now) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._process = psutil.Process()
+        self._psutil = _psutil()
+        self._process = None if self._psutil is None else self._psutil.Process()
         self._taken_at = float("-inf")
-        self._host: Object = {}
-        self._own: Object = {}
+        self._host: Object | None = None
+        self._own: Object | None = None
 
-    def host(self) -> Object:
-        """Return processor and memory of the machine."""
+    def host(self) -> Object | None:
+        """Return processor and memory of the machine; None if they are hidden."""
         self._look()
         return self._host
 
-    def process(self) -> Object:
-        """Return what this process uses of it."""
+    def process(self) -> Object | None:
+        """Return what this process uses of it; None if that is hidden."""
         self._look()
         return self._own
 
@@ -51,11 +59,26 @@ class Machine:
             if now - self._taken_at < KEEP_SECONDS:
                 return
             self._taken_at = now
-            self._host = _host()
-            self._own = _own(self._process)
+            self._host = self._own = None
+            if self._psutil is None:
+                return
+            hidden = (OSError, self._psutil.Error)
+            with contextlib.suppress(*hidden):
+                self._host = _host(self._psutil)
+            with contextlib.suppress(*hidden):
+                self._own = _own(self._process)
 
 
-def _host() -> Object:
+def _psutil() -> ModuleType | None:
+    try:
+        import psutil  # noqa: PLC0415 - it reads /proc meanwhile, which may be hidden
+    except (ImportError, OSError) as error:
+        _log.warning("figures of the machine are hidden: %s", error)
+        return None
+    return psutil
+
+
+def _host(psutil: ModuleType) -> Object:
     memory = psutil.virtual_memory()
     return {
         "cpu_percent": psutil.cpu_percent(interval=None),
@@ -66,7 +89,7 @@ def _host() -> Object:
     }
 
 
-def _own(process: psutil.Process) -> Object:
+def _own(process: Any) -> Object:
     with process.oneshot():
         return {
             "cpu_percent": process.cpu_percent(interval=None),

@@ -107,8 +107,10 @@ def loop_figures(loop: SelectorLoop) -> Callable[[], Iterator[Metric]]:
 
 
 def process(machine: Machine) -> Iterator[Metric]:
-    """Yield what the process uses."""
+    """Yield what the process uses, if that is known."""
     own = machine.process()
+    if own is None:
+        return
     yield one("frpd_open_fds", "Open file descriptors.", _float(own["fds"]))
     yield one("frpd_max_fds", "How many there may be.", _float(own["fd_limit"]))
     yield one("frpd_resident_memory_bytes", "Memory in use.", _float(own["rss"]))

@@ -32,7 +32,7 @@ export const overviewPage = {
           dayBars(overview.traffic_days.in, overview.traffic_days.out, t("days.title")), legend()),
         typesCard(overview),
         overview.ports && portsCard(overview.ports),
-        overview.host && healthCard(overview),
+        overview.host && overview.process && healthCard(overview),
         serverCard(app.get("server"), overview)),
     ]
   },
