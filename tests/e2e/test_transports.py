@@ -55,6 +55,7 @@ WAYS: dict[str, dict[str, object]] = {
     "wss": WSS,
 }
 FRONTED: dict[str, dict[str, object]] = {
+    "websocket, nginx": WEBSOCKET,
     "websocket, tls, nginx": {**WEBSOCKET, **TLS},
     "wss, nginx": WSS,
 }
