@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from frpd.config import argument_specs
+from frpd.config.derived import derive
 from frpd.config.fields import (
     CLIENT,
     PLUGIN_SINCE,
@@ -205,18 +206,7 @@ def rendered(root: Path) -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write or check the derived files; 1 when a check finds a difference."""
-    check = "--check" in arguments
-    places = [argument for argument in arguments if argument != "--check"]
-    stale = 0
-    for path, text in rendered(Path(places[0] if places else ".")).items():
-        if path.exists() and path.read_text("utf-8") == text:
-            continue
-        stale += 1
-        sys.stdout.write(f"{'differs' if check else 'written'}: {path}\n")
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-    return 1 if check and stale else 0
+    return derive(rendered, arguments)
 
 
 if __name__ == "__main__":
