@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
+
+from frpd.config.load import COMMON
+from frpd.config.problems import ConfigErrors
+from frpd.errors import ConfigError
+
+# What is wrong, in frp's numbers.
+THE_FILE: Final = 1
+THE_COMMON: Final = 2
+A_SECTION: Final = 3
+APPLYING: Final = 4
+
+
+def code_of(error: Exception) -> int:
+    """Return what is wrong with a file that cannot be used."""
+    first = error.errors[0] if isinstance(error, ConfigErrors) else error
+    if isinstance(first, ConfigError) and first.section is not None:
+        return THE_COMMON if first.section == COMMON else A_SECTION
+    return THE_FILE
 
 
 class ReloadReport(NamedTuple):

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from frpd.admin.loop_calls import LoopCalls
-from frpd.admin.reload import Plan, Reload, ReloadReport
+from frpd.admin.reload import Plan, Reload, ReloadReport, code_of
 from frpd.admin.web_app import AdminApp, ApiError, body_string, flag
 from frpd.errors import ConfigError
 
 RELOAD_SECONDS: Final = 30.0
 MAX_TEXT_BYTES: Final = 1024 * 1024
-THE_FILE: Final = 1
-"""What is wrong, in frp's numbers."""
 
 OnDone = Callable[[ReloadReport], None]
 Object = dict[str, object]
@@ -60,7 +58,7 @@ def check_with(
         try:
             text = complete(body_string("text", most=MAX_TEXT_BYTES))
         except ConfigError as error:
-            report = ReloadReport(error=str(error), code=THE_FILE)
+            report = ReloadReport(error=str(error), code=code_of(error))
         else:
             report = foretell(calls, plan, text=text)
         return {"error": report.error, "code": report.code, **_changes(report)}

@@ -8,21 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, TypeVar
 
 from frpd import log
-from frpd.admin.reload import ReloadReport
+from frpd.admin.reload import APPLYING, ReloadReport, code_of
 from frpd.cli.config_file import ConfigFile
-from frpd.config.load import COMMON
-from frpd.config.problems import ConfigErrors
 from frpd.errors import ConfigError, FrpError, LimitError
 from frpd.workers import WorkerPool
 
 T = TypeVar("T")
 OnDone = Callable[[ReloadReport], None]
-
-# What is wrong, in frp's numbers.
-THE_FILE: Final = 1
-THE_COMMON: Final = 2
-A_SECTION: Final = 3
-APPLYING: Final = 4
 
 MAX_WAITING: Final = 64
 """Reloads that wait for the one that runs."""
@@ -80,7 +72,7 @@ class ReloadQueue(ABC, Generic[T]):
             )
 
         def failed(error: Exception) -> None:
-            end(ReloadReport(error=_text(error), code=_code(error)))
+            end(ReloadReport(error=_text(error), code=code_of(error)))
 
         try:
             self._pool.submit(read, lambda found: end(self.foresee(found)), failed)
@@ -123,7 +115,7 @@ class ReloadQueue(ABC, Generic[T]):
 
         def failed(error: Exception) -> None:
             self._running = False
-            self._end(on_done, ReloadReport(error=_text(error), code=_code(error)))
+            self._end(on_done, ReloadReport(error=_text(error), code=code_of(error)))
 
         try:
             self._pool.submit(lambda: self.read(self._file, strict=strict), read, failed)
@@ -181,10 +173,3 @@ def tell_success(
 
 def _text(error: Exception) -> str:
     return str(error) if isinstance(error, FrpError) else f"{type(error).__name__}: {error}"
-
-
-def _code(error: Exception) -> int:
-    first = error.errors[0] if isinstance(error, ConfigErrors) else error
-    if isinstance(first, ConfigError) and first.section is not None:
-        return THE_COMMON if first.section == COMMON else A_SECTION
-    return THE_FILE

@@ -56,6 +56,10 @@ def test_a_text_is_checked_with_its_lines_where_they_are(world: World, file: Pat
     call = Caller(frpc_app(replace(desk.desk, plan=plan), lambda _environ: ControlGate()))
     assert call("POST", "/api/frpd/check", {"text": text}).json["error"] == ""
     assert seen == [to_check(file.read_text(), text)]
+    answer = call("POST", "/api/frpd/check", {"text": "[new]\nsk = ********\n"}).json
+    assert answer["code"] == 3
+    assert "[new] sk: ******** stands for" in answer["error"]
+    assert len(seen) == 1
 
 
 def test_a_text_that_ends_with_common_gets_its_token_too() -> None:
