@@ -263,7 +263,7 @@ export const EN = {
   "report.nothing": "Nothing changes.",
   "report.unchanged": "{n} stay as they are",
   "report.unchanged.one": "1 stays as it is",
-  "editor.hint": "{file}. The token is not shown and stays as it is.",
+  "editor.hint": "{file}. The token is not shown and stays as it is; ******** keeps a secret as it is.",
   "editor.no-file": "There is no file to edit",
   "editor.elsewhere": "The file was changed elsewhere meanwhile.",
   "editor.take": "Drop my changes and show it",

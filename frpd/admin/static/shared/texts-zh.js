@@ -263,7 +263,7 @@ export const ZH = {
   "report.nothing": "没有变化。",
   "report.unchanged": "{n} 项保持不变",
   "report.unchanged.one": "1 项保持不变",
-  "editor.hint": "{file}。token 不显示,并保持不变。",
+  "editor.hint": "{file}。token 不显示,并保持不变;******** 表示保持原有的密钥不变。",
   "editor.no-file": "没有可编辑的文件",
   "editor.elsewhere": "文件已在别处被修改。",
   "editor.take": "放弃我的修改并显示新内容",
