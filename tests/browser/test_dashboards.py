@@ -10,7 +10,8 @@ import pytest
 from frpd.admin.lock_out import MAX_FAILURES
 from tests.helpers.dashboards import LOGIN, Dashboards
 from tests.helpers.devtools import PHONE
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.visitors import echoes
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import free_port, need_tool, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import need_tool, wait_until
 from tests.helpers.services import Service
 from tests.helpers.web import answer, read_asked
 

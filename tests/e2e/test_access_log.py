@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service
 from tests.helpers.stage import TOKEN, Stage, tcp
 from tests.helpers.visitors import exchange, visit

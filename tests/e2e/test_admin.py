@@ -17,7 +17,8 @@ import pytest
 
 from frpd.cli.admin_client import Answer, Target, call
 from frpd.config.secret import Secret
-from tests.helpers.programs import BIN, SECONDS, free_port, is_free, run, wait_until
+from tests.helpers.ports import free_port, is_free
+from tests.helpers.programs import BIN, SECONDS, run, wait_until
 from tests.helpers.stage import Stage, Tunnel
 from tests.helpers.visitors import echoes, exchange, is_over, visit
 

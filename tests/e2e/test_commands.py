@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from frpd import __version__
-from tests.helpers.programs import BIN, free_port, is_free, run, wait_until
+from tests.helpers.ports import free_port, is_free
+from tests.helpers.programs import BIN, run, wait_until
 from tests.helpers.stage import READY, Stage, started
 from tests.helpers.visitors import echoes, wait_for_echo
 

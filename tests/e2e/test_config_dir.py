@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, free_port, ini, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, ini, wait_until
 from tests.helpers.stage import started, tcp
 from tests.helpers.visitors import echoes, exchange, refuses, visit, wait_for_echo
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.programs import BIN, SECONDS, free_port, ini, run, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS, ini, run, wait_until
 from tests.helpers.stage import Stage, Tunnel
 from tests.helpers.visitors import exchange, is_over, visit
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, SECONDS, free_port, ini, is_free, run, wait_until
+from tests.helpers.ports import free_port, is_free
+from tests.helpers.programs import BIN, SECONDS, ini, run, wait_until
 from tests.helpers.visitors import echoes, refuses
 
 if TYPE_CHECKING:

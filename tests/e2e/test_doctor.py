@@ -21,7 +21,8 @@ from frpd.cli.doctor.examine import examine
 from frpd.cli.doctor.finding import Verdict
 from frpd.clock import unix_now
 from tests.helpers.frp_listeners import Peer, frps_without_mux
-from tests.helpers.programs import BIN, free_port, need_tool, run, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, need_tool, run, wait_until
 from tests.helpers.services import Service, flood
 from tests.helpers.stage import READY, Stage, started, tcp
 

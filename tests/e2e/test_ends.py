@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.modes import MODES
-from tests.helpers.programs import free_port, need_tool, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import need_tool, wait_until
 from tests.helpers.services import (
     Service,
     break_off,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service, says
 from tests.helpers.stage import TOKEN, Stage
 from tests.helpers.visitors import read_to_end, visit

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service
 from tests.helpers.stage import TOKEN, WRAPPERS, Stage
 from tests.helpers.visitors import read_to_end, reset, visit

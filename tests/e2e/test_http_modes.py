@@ -13,7 +13,8 @@ import pytest
 
 from tests.helpers.loads import checksum, make_file
 from tests.helpers.modes import MODES
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.visitors import is_over, read_to_end, reset, visit
 from tests.helpers.web import EVENTS

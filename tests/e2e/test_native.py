@@ -10,7 +10,8 @@ import pytest
 
 from tests.helpers import stripper
 from tests.helpers.modes import MUX_ELSE_FULL
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.stage import WRAPPERS, Stage, tcp
 from tests.helpers.visitors import exchange, visit
 

@@ -26,7 +26,8 @@ from tests.helpers.outside import (
     plugin_ports,
     plugins,
 )
-from tests.helpers.programs import BIN, SECONDS, free_port, ini, need_tool, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS, ini, need_tool, wait_until
 from tests.helpers.stage import started
 from tests.helpers.visitors import exchange, is_over, visit
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.modes import MODES
-from tests.helpers.programs import BIN, free_port, ini, run, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, ini, run, wait_until
 from tests.helpers.reload_storm import RELOADED, Storm, rage
 from tests.helpers.stage import Stage, Tunnel, started
 from tests.helpers.visitors import (

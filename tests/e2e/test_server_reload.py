@@ -11,7 +11,8 @@ import pytest
 
 from frpd.cli.admin_client import Answer, Target, call
 from frpd.config.secret import Secret
-from tests.helpers.programs import BIN, SECONDS, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS
 from tests.helpers.services import Service
 from tests.helpers.stage import READY, TOKEN, Stage, Tunnel, tcp
 from tests.helpers.visitors import echoes, exchange, refuses, visit

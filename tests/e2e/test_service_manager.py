@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, SECONDS, Program, free_port, ini
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS, Program, ini
 from tests.helpers.stage import TOKEN, started
 from tests.helpers.systemd import Systemd
 from tests.helpers.visitors import exchange, visit

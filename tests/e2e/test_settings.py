@@ -14,7 +14,8 @@ import dns.rrset
 import psutil
 import pytest
 
-from tests.helpers.programs import BIN, free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, wait_until
 from tests.helpers.services import Service, says
 from tests.helpers.stage import READY, Stage, started, tcp
 from tests.helpers.visitors import echoes, read_to_end, refuses, visit

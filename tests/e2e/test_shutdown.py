@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.helpers.modes import MODES, MUX_ELSE_FULL
-from tests.helpers.programs import is_free, wait_until
+from tests.helpers.ports import is_free
+from tests.helpers.programs import wait_until
 from tests.helpers.stage import Stage
 from tests.helpers.visitors import exchange, is_over, refuses, visit, wait_for_echo
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN
 from tests.helpers.stage import READY, Stage, started
 from tests.helpers.visitors import echoes
 

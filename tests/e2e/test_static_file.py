@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import SECONDS, Program, free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import SECONDS, Program, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,7 +12,8 @@ import pytest
 
 from tests.helpers.loads import checksum, make_file, scp, ssh
 from tests.helpers.modes import MODES
-from tests.helpers.programs import free_port, is_free, wait_until
+from tests.helpers.ports import free_port, is_free
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service, late_answer, late_answer_to, start_sshd
 from tests.helpers.stage import TOKEN, WRAPPERS, Stage
 from tests.helpers.visitors import (

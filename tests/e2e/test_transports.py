@@ -24,7 +24,8 @@ from frpd.proto.message.codec import MessageDecoder, encode_message
 from frpd.proto.message.types import Login, LoginResp
 from tests.helpers.authority import Authority
 from tests.helpers.front import SOURCE, Front, start_front
-from tests.helpers.programs import BIN, SECONDS, Program, free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS, Program, wait_until
 from tests.helpers.services import Service, flood, late_answer, late_answer_to
 from tests.helpers.stage import READY, TOKEN, WRAPPERS, Stage, tcp
 from tests.helpers.visitors import (

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.helpers.authority import Authority, Pair
-from tests.helpers.programs import BIN, Program, free_port, run, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, Program, run, wait_until
 from tests.helpers.stage import Stage, tcp
 from tests.helpers.visitors import echoes, is_over, visit
 from tests.helpers.websocket_frames import BINARY, PING, encode_frame

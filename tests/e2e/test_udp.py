@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.modes import MODES
-from tests.helpers.programs import SECONDS, free_port, need_tool, wait_until
+from tests.helpers.ports import free_port, free_ports
+from tests.helpers.programs import SECONDS, need_tool, wait_until
 from tests.helpers.services import start_iperf
 from tests.helpers.stage import WRAPPERS, Stage, started, tcp
 from tests.helpers.udp import UdpService, UdpVisitor, has_ipv6, udp_socket
@@ -160,8 +161,8 @@ def test_ipv6_at_both_ends_and_names(stage: Stage) -> None:
 
 
 def test_a_range_of_ports(stage: Stage) -> None:
-    bind_port, remote = free_port(), free_ports_in_a_row(2)
-    local = free_ports_in_a_row(2)
+    bind_port, remote = free_port(), free_ports(2)
+    local = free_ports(2)
     with UdpService(lambda _: b"0", port=local), UdpService(lambda _: b"1", port=local + 1):
         stage.frps({"bind_addr": "127.0.0.1", "bind_port": bind_port})
         stage.frpc(
@@ -178,23 +179,6 @@ def test_a_range_of_ports(stage: Stage) -> None:
         for number in range(2):
             with UdpVisitor(remote + number) as visitor:
                 assert visitor.ask_until_answered(b"who?") == str(number).encode()
-
-
-def free_ports_in_a_row(count: int) -> int:
-    """Return the first of some ports that can be had for UDP."""
-    while True:
-        first = free_port()
-        socks = []
-        try:
-            for port in range(first, first + count):
-                socks += [udp_socket("127.0.0.1", port)]
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for sock in socks:
-                sock.close()
 
 
 def test_a_flood_starves_nobody_and_grows_nothing(stage: Stage, echo_port: int) -> None:

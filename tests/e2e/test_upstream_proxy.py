@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.authority import Authority
-from tests.helpers.programs import BIN, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN
 from tests.helpers.proxies import PASSWORD, USER, Proxy, in_tls, start_microsocks, start_tinyproxy
 from tests.helpers.services import Service
 from tests.helpers.stage import Stage, started, tcp

@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.helpers.devtools import DESKTOP, Browser
-from tests.helpers.programs import BIN, free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, wait_until
 from tests.helpers.services import Service, echo
 from tests.helpers.stage import READY, TOKEN, Tunnel, started, tcp
 from tests.helpers.visitors import exchange, visit

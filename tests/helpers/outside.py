@@ -8,7 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.helpers.programs import SECONDS, free_port, need_tool, without_proxies
+from tests.helpers.ports import free_port
+from tests.helpers.programs import SECONDS, need_tool, without_proxies
 from tests.helpers.services import Service, wait_for_port
 from tests.helpers.web import answer, read_asked
 

@@ -7,7 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,9 +25,6 @@ SECONDS = 15.0  # for whatever should happen at once, on a machine that is busy
 POLL_SECONDS = 0.01
 MAX_PIPE_ENDS = 80  # 32 MiB of pipes in use, and some to spare
 BIN = Path(sys.executable).parent
-# Below the range that outgoing connections draw from, so that none of them takes a port first.
-_PORTS = range(12_000, 32_000)
-_handed_out: set[int] = set()
 
 
 def need_tool(name: str) -> str:
@@ -39,26 +35,6 @@ def need_tool(name: str) -> str:
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(f"{name} is not installed, and CI must have it")
     pytest.skip(f"{name} is not installed")
-
-
-def free_port() -> int:
-    """Return a port that nobody holds, never the same one twice."""
-    while True:
-        port = _PORTS.start + int.from_bytes(os.urandom(4), "big") % len(_PORTS)
-        if port not in _handed_out and is_free(port):
-            _handed_out.add(port)
-            return port
-
-
-def is_free(port: int, host: str = "0.0.0.0") -> bool:
-    """Return whether a server could be started on the port now."""
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, port))
-        except OSError:
-            return False
-        return True
 
 
 def wait_until(probe: Callable[[], object], what: str, seconds: float = SECONDS) -> float:

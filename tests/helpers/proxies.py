@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.helpers.programs import free_port, need_tool
+from tests.helpers.ports import free_port
+from tests.helpers.programs import need_tool
 from tests.helpers.services import CHUNK, wait_for_port
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from tests.helpers.programs import BIN, SECONDS, Program, free_port, ini, is_free, wait_until
+from tests.helpers.ports import free_port, is_free
+from tests.helpers.programs import BIN, SECONDS, Program, ini, wait_until
 from tests.helpers.stage import TOKEN, WRAPPERS, Stage, started, tcp
 from tests.helpers.visitors import echoes, refuses, visit
 

@@ -13,7 +13,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.helpers.programs import SECONDS, free_port, need_tool, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import SECONDS, need_tool, wait_until
 from tests.helpers.visitors import refuses
 
 if TYPE_CHECKING:

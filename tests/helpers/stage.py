@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.helpers.programs import BIN, Program, free_port, ini
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, Program, ini
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.helpers.loads import checksum
-from tests.helpers.programs import free_port, need_tool
+from tests.helpers.ports import free_port
+from tests.helpers.programs import need_tool
 from tests.helpers.services import wait_for_port
 
 if TYPE_CHECKING:

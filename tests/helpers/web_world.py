@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, Program, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, Program
 from tests.helpers.services import Service
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.web import Mirror, Mute, serve_curtly, serve_old, shut_the_door

@@ -151,13 +151,6 @@ class FixedEntropy:
         return value
 
 
-def free_port() -> int:
-    """Return a port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def world() -> Iterator[World]:
     made = World()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, Program, free_port, ini, run
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, Program, ini, run
 from tests.helpers.stage import Stage, started, tcp
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.helpers.modes import MODES
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service, late_answer
 from tests.helpers.stage import READY, Stage, Tunnel, started
 from tests.helpers.visitors import (

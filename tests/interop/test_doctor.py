@@ -12,7 +12,7 @@ from frpd.cli.doctor.file import check_file
 from frpd.cli.doctor.finding import Finding, Verdict
 from frpd.cli.doctor.login import check_login
 from frpd.clock import unix_now
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 if TYPE_CHECKING:
     from tests.helpers.peers_go import GoPeer

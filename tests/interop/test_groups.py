@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN
 from tests.helpers.services import Service, says
 from tests.helpers.stage import TOKEN, Stage
 from tests.helpers.visitors import read_to_end, visit

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import wait_until
 from tests.helpers.services import Service, says
 from tests.helpers.stage import WRAPPERS, Stage, tcp
 from tests.helpers.visitors import exchange, read_to_end, visit

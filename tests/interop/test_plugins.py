@@ -19,7 +19,8 @@ from tests.helpers.outside import (
     plugin_ports,
     plugins,
 )
-from tests.helpers.programs import BIN, SECONDS, free_port, need_tool
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, SECONDS, need_tool
 from tests.helpers.stage import Stage
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import BIN, free_port, wait_until
+from tests.helpers.ports import free_port
+from tests.helpers.programs import BIN, wait_until
 from tests.helpers.stage import WRAPPERS, Stage
 from tests.helpers.visitors import echoes, exchange, is_over, visit
 

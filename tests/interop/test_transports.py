@@ -11,7 +11,7 @@ import pytest
 
 from tests.helpers.authority import Authority
 from tests.helpers.front import start_front
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.stage import TOKEN, WRAPPERS, Stage, tcp
 from tests.helpers.visitors import echoes, exchange, visit
 

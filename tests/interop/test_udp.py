@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.stage import WRAPPERS, Stage, tcp
 from tests.helpers.udp import UdpService, UdpVisitor
 

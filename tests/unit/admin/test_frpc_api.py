@@ -8,7 +8,8 @@ import pytest
 
 from frpd.config.secret import Secret
 from frpd.config.visitors import StcpVisitorConfig
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk
 
 GETS = [

@@ -31,7 +31,8 @@ from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 from frpd.net.listener import ListenError
 from tests.helpers.authority import Authority
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.home import Home
 from tests.unit.server.house import House
 

@@ -15,6 +15,7 @@ from frpd.cli.daemon import Runnable
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
 from frpd.selector_loop import SelectorLoop
+from tests.helpers.ports import free_port
 
 LOOPBACK = "127.0.0.1"
 STATUS = 23
@@ -33,10 +34,9 @@ def taken_port() -> Iterator[int]:
         yield int(holder.getsockname()[1])
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as holder:
-        return int(holder.getsockname()[1])
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
+    return free_port()
 
 
 class OneLook:

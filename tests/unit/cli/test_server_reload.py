@@ -14,7 +14,8 @@ from frpd.cli.server_reload import ServerReload
 from frpd.config.server import ServerConfig
 from frpd.entropy import SystemEntropy
 from frpd.server.service import Service
-from tests.helpers.programs import free_port, ini
+from tests.helpers.ports import free_port
+from tests.helpers.programs import ini
 from tests.helpers.world import World
 
 TOKEN = "old-secret"

@@ -11,7 +11,8 @@ from frpd.proto import deflate
 from frpd.proto.message.types import EMULATED_VERSION, LoginResp, NewProxy, Ping, Pong
 from frpd.proto.native import offer, read_public_key, willing
 from tests.helpers.peers import TOKEN, Wire
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.home import Door, Home
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])

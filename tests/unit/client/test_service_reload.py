@@ -18,7 +18,8 @@ from frpd.config.secret import Secret
 from frpd.config.visitors import StcpVisitorConfig, VisitorConfig
 from frpd.errors import LimitError
 from frpd.proto.message.types import CloseProxy, NewProxy, NewProxyResp, NewVisitorConnResp
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.home import Door, Home, Session
 from tests.unit.client.visitors.guest import Guest, asked
 

@@ -6,8 +6,9 @@ from frpd.client.snapshot import take_connections, take_snapshot
 from frpd.config.proxies import HttpProxyConfig
 from frpd.config.secret import Secret
 from frpd.config.visitors import StcpVisitorConfig, XtcpVisitorConfig
+from tests.helpers.ports import free_port
 from tests.helpers.steps import outcome
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.client.home import Home
 
 

@@ -21,8 +21,8 @@ from frpd.net.socket_store import (
 from frpd.selector_loop import SelectorLoop
 from frpd.udp.datagram_socket import open_udp
 from tests.helpers.clock import MockClock
+from tests.helpers.ports import free_port
 from tests.helpers.socket_keeper import SocketKeeper
-from tests.helpers.world import free_port
 from tests.unit.net.conftest import needs_ipv6
 
 HERE = "127.0.0.1"

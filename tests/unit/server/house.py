@@ -15,7 +15,8 @@ from frpd.proto.message.types import StartWorkConn
 from frpd.server.fittings import load_fittings
 from frpd.server.service import Service
 from tests.helpers.peers import TOKEN, ScriptedClient, Talker, Wire
-from tests.helpers.world import Census, FixedEntropy, World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import Census, FixedEntropy, World
 
 
 class House:

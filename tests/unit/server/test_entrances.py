@@ -11,7 +11,7 @@ from frpd.config.server import ServerConfig
 from frpd.net.listener import ListenError
 from frpd.net.socket_store import TCP, UDP, Place, SocketStore
 from frpd.server.entrances import Entrance, Speech, bind_entrances, entrances, still_wanted
-from tests.helpers.world import free_port
+from tests.helpers.ports import free_port
 
 HERE = "127.0.0.1"
 

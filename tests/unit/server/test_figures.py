@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 

@@ -23,8 +23,9 @@ from frpd.proto.seal_keys import (
 from frpd.proto.seal_session import SessionSeal
 from frpd.proto.wrappers import CipherCodec
 from tests.helpers.peers import TOKEN, MuxPeer, PeerStream, ScriptedClient, Wire, login_message
+from tests.helpers.ports import free_port
 from tests.helpers.seal import quick_stretch
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 PRIVATE = b"c" * 32

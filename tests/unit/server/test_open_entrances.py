@@ -11,7 +11,7 @@ from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.server.entrances import Entrance, Speech
 from frpd.server.open_entrances import OpenEntrances
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.world import World
 
 HERE = "127.0.0.1"

@@ -19,7 +19,8 @@ from frpd.proto.message.types import (
 )
 from frpd.proto.native import FEATURES, offer
 from tests.helpers.peers import ScriptedClient, Talker
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])

@@ -24,7 +24,8 @@ from frpd.proto.message.types import (
     UdpPacket,
 )
 from tests.helpers.peers import ScriptedClient, Talker, login_message
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 FILE = Path(__file__).parents[2] / "data" / "vectors" / "server_probes.json"

@@ -17,7 +17,7 @@ from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import Ping, Pong, StartWorkConn
 from tests.helpers.authority import Authority
 from tests.helpers.peers import TOKEN, ScriptedClient, Wire
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 from tests.helpers.seal import quick_stretch
 from tests.helpers.world import World
 from tests.unit.server.house import House

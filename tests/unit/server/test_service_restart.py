@@ -11,9 +11,10 @@ from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import CloseProxy, StartWorkConn
 from frpd.server.proxies.udp import HEAD_START_SECONDS
 from tests.helpers.peers import ScriptedClient
+from tests.helpers.ports import free_port
 from tests.helpers.socket_keeper import SocketKeeper
 from tests.helpers.udp import udp_socket
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from frpd.proto.message.types import StartWorkConn
 from frpd.server.snapshot import GONE, take_connections, take_snapshot
 from tests.helpers.peers import Talker
+from tests.helpers.ports import free_port
 from tests.helpers.steps import outcome
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 

@@ -10,7 +10,8 @@ from frpd.net.endpoint import Endpoint
 from frpd.net.resolver import Resolver
 from frpd.net.stream import SocketStream
 from frpd.transports.tcp import TcpTransport
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 
 
 def transport(world: World, port: int, keepalive: int = 1234) -> TcpTransport:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from frpd.config.visitors import StcpVisitorConfig
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from frpd.config.proxies import HttpProxyConfig, StcpProxyConfig, TcpProxyConfig, UdpProxyConfig
 from frpd.config.visitors import StcpVisitorConfig, XtcpVisitorConfig
 from frpd.proto.message.types import NewProxy, NewProxyResp
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk
 
 SEED_FIELDS = ["name", "type", "status", "err", "local_addr", "plugin", "remote_addr"]

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk as ClientDesk
 from tests.unit.admin.frps.desk import Desk
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.admin.frps.desk import Desk
 
 FRP_TIME = re.compile(r"\d\d-\d\d \d\d:\d\d:\d\d")

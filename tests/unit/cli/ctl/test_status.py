@@ -8,7 +8,8 @@ from frpd import log
 from frpd.config.proxies import TcpProxyConfig
 from frpd.config.visitors import StcpVisitorConfig
 from frpd.proto.message.types import NewProxyResp
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.cli.ctl.scene import Scene
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from frpd.cli.doctor.banner import greeting, name_of
 from tests.helpers.frp_listeners import Peer, says
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 
 @pytest.mark.parametrize(

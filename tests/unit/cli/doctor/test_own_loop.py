@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from frpd.cli.doctor.own_loop import OwnLoop, Place
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 
 def test_each_place_is_dialled_and_tells_what_became_of_it(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from frpd.cli.doctor.ports import (
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
 from frpd.config.visitors import StcpVisitorConfig
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 PORT = Wanted("bind_port", "0.0.0.0", 7000)
 TAKEN = Tried(errno.EADDRINUSE, "nginx (pid 80)")

@@ -11,7 +11,7 @@ from frpd.client.login_attempt import NO_SEAL
 from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
 from tests.helpers.frp_listeners import Json, Peer, frps_without_mux, silent
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 SECONDS = 10.0
 NOW = 1_600_000_000

@@ -15,7 +15,7 @@ from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.secret import Secret
 from frpd.config.upstream import UpstreamProxy
 from frpd.net.resolver import Addresses
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 WHERE = "example.com:7000"
 

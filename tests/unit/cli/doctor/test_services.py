@@ -19,7 +19,7 @@ from frpd.cli.doctor.services import (
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.params import Params
 from frpd.config.proxies import TcpProxyConfig, UdpProxyConfig
-from tests.helpers.programs import free_port
+from tests.helpers.ports import free_port
 
 WEB = LocalService("web", Place("127.0.0.1", 80))
 

@@ -16,7 +16,8 @@ from frpd.proto.native import HALF_CLOSE
 from frpd.relay.relay import LINGER_SECONDS
 from frpd.transports.work import WorkStream
 from tests.helpers.endpoint import ScriptedEndpoint
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.conftest import world
 from tests.unit.client.home import Door
 from tests.unit.client.plugins.stage import Running, context_of

@@ -11,7 +11,8 @@ from frpd.client.plugins.http_proxy import CONNECTED, LIMITS
 from frpd.http.limits import HttpLimits
 from frpd.http.pages import error_response
 from tests.helpers.peers import Talker
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.conftest import world
 from tests.unit.client.plugins.stage import FRPD, Stage
 

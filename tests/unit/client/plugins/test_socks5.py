@@ -14,7 +14,8 @@ from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.socks5 import Command, Host, Reply, encode_packet
 from frpd.proto.wrappers import wrapper_stack
 from tests.helpers.peers import TOKEN
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.conftest import world
 from tests.unit.client.home import Home
 from tests.unit.client.plugins.stage import FRPD, Stage

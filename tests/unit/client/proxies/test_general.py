@@ -12,7 +12,8 @@ from frpd.proto.deflate import DeflateCodec
 from frpd.proto.native import FEATURES
 from frpd.proto.wrappers import wrapper_stack
 from tests.helpers.peers import TOKEN
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.client.conftest import world
 from tests.unit.client.home import Home
 

@@ -15,8 +15,9 @@ from frpd.proto.native import choose, read_public_key
 from frpd.proto.seal_keys import SessionKeys, public_key, transcript_hash
 from frpd.proto.seal_session import SessionSeal
 from tests.helpers.peers import TOKEN, Talker, Wire
+from tests.helpers.ports import free_port
 from tests.helpers.seal import quick_stretch
-from tests.helpers.world import World, free_port
+from tests.helpers.world import World
 from tests.unit.client.home import Home, Session
 
 SK = "stcp-Key"

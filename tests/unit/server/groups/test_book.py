@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from frpd.proto.message.types import CloseProxy, StartWorkConn
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 

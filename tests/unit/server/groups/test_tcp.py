@@ -6,7 +6,8 @@ import socket
 
 from frpd.proto.message.types import CloseProxy, ReqWorkConn, StartWorkConn
 from tests.helpers.peers import ScriptedClient, Talker
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 

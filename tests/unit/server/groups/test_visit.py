@@ -9,7 +9,8 @@ from frpd.proto.native import FEATURES, offer
 from frpd.server.groups.roster import REFUSAL_SECONDS
 from frpd.server.groups.visit import HOLD_SECONDS, PROMPT_SECONDS
 from tests.helpers.peers import ScriptedClient, Talker, Wire
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 

@@ -9,7 +9,8 @@ import pytest
 from frpd.auth.token import privilege_key
 from frpd.server.proxies.stcp import StcpProxy
 from tests.helpers.peers import ScriptedClient
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.house import House
 
 

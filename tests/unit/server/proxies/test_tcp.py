@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from frpd.proto.message.types import StartWorkConn
-from tests.helpers.world import World, free_port
+from tests.helpers.ports import free_port
+from tests.helpers.world import World
 from tests.unit.server.conftest import world
 from tests.unit.server.house import House
 

@@ -18,6 +18,7 @@ from frpd.server.proxies.udp import UdpProxy
 from frpd.udp.go_packets import GoPackets
 from frpd.udp.packet_channel import PacketFormat
 from tests.helpers.peers import TOKEN, ScriptedClient, Talker
+from tests.helpers.ports import free_port
 from tests.helpers.udp import has_ipv6, udp_socket
 from tests.helpers.world import World
 from tests.unit.server.conftest import world
@@ -27,12 +28,6 @@ __all__ = ["world"]
 
 FRPD = {"frpd": {"v": 1, "features": sorted(FEATURES)}}
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
-
-
-def free_udp_port() -> int:
-    with udp_socket() as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Visitor:
@@ -80,7 +75,7 @@ class Scene:
         fields = (FRPD if frpd else {}) | (login or {})
         self.client: ScriptedClient = self.house.client(mux=mux, **fields)
         self.format: type[PacketFormat] = BinaryPackets if frpd else GoPackets
-        self.port = free_udp_port()
+        self.port = free_port()
         answer = self.client.new_proxy("dns", self.port, "udp", **(proxy or {}))
         assert answer == NewProxyResp("dns", f":{self.port}")
         self.codecs: list[StreamCodec] = []
