@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
+
+
+class Counts(Protocol):
+    """Where the visitors of a proxy and their bytes are counted."""
+
+    bytes_in: int
+    bytes_out: int
+
+    def opened(self) -> None:
+        """A visitor has come."""
+
+    def closed(self, bytes_in: int, bytes_out: int) -> None:
+        """A visitor is gone; with the bytes that were not counted yet."""
 
 
 @dataclass(slots=True)

@@ -189,7 +189,7 @@ def test_a_work_stream_that_is_lost_is_replaced(world: World, mux: bool) -> None
     world.advance(5.0)
     old = scene.work
     old.stream.close()
-    world.until(lambda: not scene.proxy._channel.attached)
+    world.until(lambda: not scene.proxy._visited.channel.attached)
     visitor.sock.send(b"two")
     scene.begin()
     assert scene.until_heard(2)[1] == (name, b"two")
@@ -294,7 +294,7 @@ def test_the_number_of_visitors_is_bounded(world: World) -> None:
     scene.until_heard(10)
     counters = scene.proxy.counters
     assert (counters.connections_open, counters.connections_total) == (3, 10)
-    assert len(scene.proxy._by_name) == 3
+    assert len(scene.proxy._visited._by_name) == 3
 
 
 @both_peers
@@ -336,9 +336,9 @@ def test_a_client_that_reads_nothing_costs_datagrams_and_no_memory(world: World)
         return proxy.traffic.dropped_blocked > 50
 
     world.until(flood, "datagrams are dropped")
-    assert proxy._channel.queued_bytes < 400_000
+    assert proxy._visited.channel.queued_bytes < 400_000
     wire.reads = True  # type: ignore[attr-defined]
-    world.until(lambda: not proxy._channel.queued_bytes)
+    world.until(lambda: not proxy._visited.channel.queued_bytes)
     scene.heard()
 
 
