@@ -42,6 +42,7 @@ class Scene:
         self.visitor: socket.socket = udp_socket("127.0.0.1")
         self.visitor.connect(sock.getsockname())
         world.stack.callback(self.visitor.close)
+        world.stack.callback(self.port.close)
 
     def attach(self) -> ScriptedEndpoint:
         stream = ScriptedEndpoint(self.world.loop)
