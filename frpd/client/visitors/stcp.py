@@ -1,30 +1,19 @@
-"""stcp visitors: a port of this machine that leads to a stcp proxy of another client.
-
-As in frp the port is open while there is a session with the server: without one
-users are refused, and hear so at once.
-"""
+"""stcp visitors: a port of this machine that leads to a stcp proxy of another client."""
 
 from __future__ import annotations
 
-import errno
-
-from frpd.client.proxy_table import Phase
 from frpd.client.visitors.base import Session, VisitorContext
-from frpd.client.visitors.call import Admitted, Key, VisitorCall
+from frpd.client.visitors.call import Admitted, VisitorCall
+from frpd.client.visitors.port import PortVisitor
 from frpd.config.visitors import VisitorConfig
-from frpd.errors import FrpError, LimitError
-from frpd.metrics.counters import ProxyCounters
+from frpd.errors import FrpError
 from frpd.net.endpoint import Endpoint
-from frpd.net.listener import Listener, ListenError, bind_tcp
-from frpd.net.port_holder import port_holder
+from frpd.net.listener import Listener, bind_tcp
 from frpd.net.stream import SocketEnds, socket_of
 from frpd.relay.relay import Progress, Relay, RelayResult
-from frpd.selector_loop import Timer
-
-RETRY_SECONDS = 10.0
 
 
-class StcpVisitor:
+class StcpVisitor(PortVisitor):
     """One stcp visitor. Loop thread only.
 
     Args:
@@ -33,84 +22,27 @@ class StcpVisitor:
     """
 
     def __init__(self, context: VisitorContext, config: VisitorConfig) -> None:
-        self.counters = ProxyCounters()
-        self.phase = Phase.NEW
-        self.error = ""
-        self.key = Key(context.pool, config.sk.reveal())
-        self.context = context
-        self.config = config
+        super().__init__(context, config)
         self.waiting: set[UserVisit] = set()
-        self._session: Session | None = None
         self._listener: Listener | None = None
-        self._retry: Timer | None = None
-
-    def start(self, session: Session) -> None:
-        """See Visitor.start."""
-        self.stop()
-        self._session = session
-        if session.seal is not None:
-            self.key.stretched()  # before the first user waits for it
-        self._listen()
-
-    def stop(self) -> None:
-        """See Visitor.stop."""
-        if self._session is None:
-            return
-        self._session = None
-        self.phase = Phase.CLOSED
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        for visit in list(self.waiting):
-            visit.give_up()
-
-    def close(self) -> None:
-        """See Visitor.close."""
-        self.stop()
-        self.key.close()
 
     def on_user(self, user: Endpoint) -> None:
         """A user has connected."""
         assert self._session is not None
         UserVisit(self, user).ask(self._session)
 
-    def _listen(self) -> None:
-        """Open the port, or try again later; a negative one asks for none (0.50)."""
-        self._retry = None
-        config = self.config
-        if config.bind_port > 0:
-            try:
-                sock = bind_tcp(config.bind_addr, config.bind_port)
-            except ListenError as error:
-                self._cannot_listen(error)
-                return
-            self._listener = Listener(self.context.loop, sock, self.on_user)
-        self.phase, self.error = Phase.RUNNING, ""
-        self.context.log.info("start visitor success")
+    def _open_port(self) -> None:
+        """See PortVisitor._open_port."""
+        sock = bind_tcp(self.config.bind_addr, self.config.bind_port)
+        self._listener = Listener(self.context.loop, sock, self.on_user)
 
-    def _cannot_listen(self, error: ListenError) -> None:
-        self._retry = self.context.loop.call_later(RETRY_SECONDS, self._listen)
-        if self.phase is Phase.START_ERROR and self.error == str(error):
-            return  # told before
-        self.phase, self.error = Phase.START_ERROR, str(error)
-        self.context.log.warning("start error: %s; tried again every %g s", error, RETRY_SECONDS)
-        if error.errno == errno.EADDRINUSE:
-            self._name_holder(error.address)
-
-    def _name_holder(self, address: str) -> None:
-        log, port = self.context.log, self.config.bind_port
-
-        def tell(holder: str) -> None:
-            if holder:
-                log.warning("%s is held by %s", address, holder)
-
-        try:
-            self.context.pool.submit(lambda: port_holder(port), tell, lambda _error: None)
-        except LimitError:
-            log.debug("too busy to find out who holds %s", address)
+    def _close_port(self) -> None:
+        """See PortVisitor._close_port."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for visit in list(self.waiting):
+            visit.give_up()
 
 
 class UserVisit:

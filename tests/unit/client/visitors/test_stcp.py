@@ -1,14 +1,10 @@
-"""StcpVisitor: its port comes and goes with the session, and each user gets a stream."""
+"""StcpVisitor: each user gets a stream."""
 
 from __future__ import annotations
-
-import socket
 
 import pytest
 
 from frpd.client.proxy_table import Phase
-from frpd.client.visitors.stcp import RETRY_SECONDS
-from frpd.net.listener import bind_tcp
 from frpd.proto.message.types import CloseProxy, NewVisitorConnResp
 from tests.helpers.world import World
 from tests.unit.client.visitors.guest import Guest, asked
@@ -55,20 +51,6 @@ def test_a_refused_user_is_sent_away_and_the_log_says_why(
     assert not guest.visitor.waiting
 
 
-def test_the_port_is_open_while_there_is_a_session(world: World) -> None:
-    guest = Guest(world)
-    assert guest.refuses()
-    assert guest.visitor.phase is Phase.NEW
-    session = guest.enter()
-    assert not guest.refuses()
-    session.wire.close()
-    world.until(lambda: guest.visitor.phase is Phase.CLOSED)
-    assert guest.refuses()
-    world.advance(2.0)
-    guest.enter()
-    assert not guest.refuses()
-
-
 def test_who_waits_when_the_session_ends_is_sent_away(world: World) -> None:
     guest = Guest(world, mux=False)
     session = guest.enter()
@@ -91,55 +73,6 @@ def test_without_mux_a_user_outlives_the_session(world: World) -> None:
     world.until(lambda: guest.visitor.phase is Phase.CLOSED)
     user.write(b"still")
     world.until(lambda: talker.payload == b"still")
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_it_listens_on_bind_addr_only(world: World, address: str) -> None:
-    guest = Guest(world, bind_addr=address)
-    guest.enter()
-    socket.create_connection((address, guest.port), timeout=5).close()
-    assert guest.refuses() is (address != "127.0.0.1")
-
-
-def test_a_negative_port_is_none(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    guest = Guest(world, bind_port=-1)
-    watched = world.loop.watch_count
-    guest.enter()
-    assert "start visitor success" in caplog.text
-    assert world.loop.watch_count <= watched + 2, "the server's connection and no more"
-    guest.visitor.stop()
-
-
-def test_a_port_that_is_taken_is_told_once_and_tried_again(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    guest = Guest(world)
-    taken = bind_tcp("127.0.0.1", guest.port)
-    guest.session().accept()
-    world.until(lambda: guest.visitor.phase is Phase.START_ERROR)
-    error = f"listen tcp 127.0.0.1:{guest.port}: bind: address already in use"
-    assert guest.visitor.error == error
-    world.until(lambda: f"127.0.0.1:{guest.port} is held by" in caplog.text)
-    world.advance(RETRY_SECONDS)
-    assert caplog.text.count("start error") == 1
-    taken.close()
-    world.advance(RETRY_SECONDS)
-    world.until(lambda: guest.visitor.phase is Phase.RUNNING)
-    assert guest.visitor.error == ""
-
-
-def test_a_port_that_is_taken_is_not_tried_without_a_session(world: World) -> None:
-    guest = Guest(world)
-    taken = bind_tcp("127.0.0.1", guest.port)
-    session = guest.session().accept()
-    world.until(lambda: guest.visitor.phase is Phase.START_ERROR)
-    session.wire.close()
-    world.until(lambda: guest.visitor.phase is Phase.CLOSED)
-    taken.close()
-    guest.door.sock.setblocking(False)
-    world.advance(RETRY_SECONDS)
-    assert guest.refuses()
 
 
 def test_shutting_down_closes_the_port_and_lets_users_finish(world: World) -> None:
