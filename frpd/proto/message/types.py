@@ -24,6 +24,11 @@ still makes that check: a peer that adapts to us by version (udp wrappers from
 0.34, the newer hole punching from 0.49) finds the behaviour that we have.
 """
 
+EARLY_A: Final = "a"
+"""Hole punching as in frp up to 0.24."""
+EARLY_B: Final = "b"
+"""Hole punching as in frp 0.25 to 0.48."""
+
 Uint16: TypeAlias = int
 """A port; a peer that sends another number breaks the protocol."""
 
@@ -304,6 +309,8 @@ class NatHoleResp(Message):
     assisted_addrs: list[str] = field(default_factory=list)
     detect_behavior: DetectBehavior | None = None
     error: str = ""
+    early: str = field(default="", metadata={"json": "frpd_early"})
+    """Ours: the owner punches as EARLY_A or EARLY_B, by the server's UDP port."""
 
 
 @dataclass(slots=True)
@@ -323,6 +330,8 @@ class NatHoleSid(Message):
     sid: str = ""
     response: bool = False
     nonce: str = ""
+    early: str = field(default="", metadata={"json": "frpd_early"})
+    """Ours: the visitor punches as EARLY_A or EARLY_B; the server's best guess."""
 
 
 @dataclass(slots=True)
