@@ -126,8 +126,8 @@ class ControlSession:
 
     def tcp_info(self) -> TcpInfo | None:
         """Return what the kernel knows of the connection; None if it says nothing."""
-        socket = self._link.socket
-        ends = None if socket is None else socket.ends()
+        bearer = self._link.bearer
+        ends = None if bearer is None else bearer.ends()
         return None if ends is None else ends.tcp
 
     def withdraw(self) -> None:

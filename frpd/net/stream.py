@@ -75,6 +75,11 @@ class SocketStream:
         self._closed = False
 
     @property
+    def carrier(self) -> str:
+        """See Bearer.carrier."""
+        return "tcp"
+
+    @property
     def closed(self) -> bool:
         """True after close() or abort()."""
         return self._closed
@@ -97,6 +102,9 @@ class SocketStream:
         except ConnectionLost:
             return None
         return SocketEnds(format_address(local), format_address(self.peer), tcp_info(self._sock))
+
+    def let_in(self) -> None:
+        """See Bearer.let_in: TCP's handshake has shown already that the address is the peer's."""
 
     def describe(self) -> str:
         """Return the peer's address."""

@@ -21,10 +21,10 @@ from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
-from frpd.server.reception import Carried
+from frpd.server.reception import Carried, CarriedStreams
+from frpd.transports.link import LinkStream, OnStream, StreamLink
 from frpd.transports.messages import MessageStream
-from frpd.transports.mux import MuxLink, OnStream
-from frpd.transports.mux_stream import MuxStream
+from frpd.transports.mux import MuxLink
 
 MAX_STREAMS = 65_536
 
@@ -51,7 +51,7 @@ class Connection:
 
     Args:
         loop: the loop.
-        carried: nothing was read from its carrier; owned from now on.
+        carried: nothing was read from it; owned from now on.
         door: counts it while it is pending.
         identities: takes over what has identified itself.
         first_message_seconds: how long a later stream may stay silent.
@@ -62,7 +62,7 @@ class Connection:
     def __init__(
         self,
         loop: SelectorLoop,
-        carried: Carried,
+        carried: Carried | CarriedStreams,
         *,
         door: Door,
         identities: Identities,
@@ -71,25 +71,29 @@ class Connection:
         windows: WindowBudget | None = None,
     ) -> None:
         self._loop = loop
-        self._stream = carried.stream
-        self._carrier = carried.carrier
+        self._bearer = carried.bearer
+        self._carrier: Endpoint | None = None  # a link of its own has none
         self._door = door
         self._identities = identities
         self._first_message_seconds = first_message_seconds
         self._keepalive_seconds = keepalive_seconds
         self._windows = windows
-        self._link: MuxLink | None = None
+        self._link: StreamLink | None = None
         self._first: FirstMessage | None = None  # before login there is only one
         self._trusted = False
         self._over = False  # refused: everything about it has been said
         self.layers = carried.layers
-        self.peer = self._stream.describe()
-        self.source = host_of(self._stream.peer)
+        self.peer = self._bearer.describe()
+        self.source = host_of(self._bearer.peer)
         self._ticket = carried.ticket
         self._ticket.refuse = self._refused
+        if isinstance(carried, CarriedStreams):
+            self._link = carried.make_link(self._stream_opened, self._link_closed)
+            return
+        self._carrier = carried.carrier
         self._carrier.on_failure = self._gone
         if carried.is_mux:
-            self._start_mux()
+            self._start_mux(self._carrier)
         else:
             self._read_first_message(self._carrier)
 
@@ -100,21 +104,22 @@ class Connection:
 
     def local_host_port(self) -> tuple[str, int]:
         """Return our address on this connection."""
-        address = self._stream.local_address()
+        address = self._bearer.local_address()
         return host_of(address), address[1]
 
     def ends(self) -> SocketEnds | None:
         """Return both addresses of it; None if it is over."""
-        return self._stream.ends()
+        return self._bearer.ends()
 
     def peer_host_port(self) -> tuple[str, int]:
         """Return the client's address on this connection."""
-        return self.source, self._stream.peer[1]
+        return self.source, self._bearer.peer[1]
 
     def let_in(self) -> None:
         """What came on it has shown that it may: a connection of its own may stay."""
         if self._link is None:
             self._trusted = True
+            self._bearer.let_in()
             self._door.leave(self._ticket)
 
     def trust(self, *, rising_ids: bool = False) -> None:
@@ -124,13 +129,13 @@ class Connection:
             rising_ids: stream ids are never used twice; see YamuxSession.
         """
         self._trusted = True
+        self._bearer.let_in()
         self._door.leave(self._ticket)
         if self._link is not None:
-            self._link.session.max_streams = MAX_STREAMS
-            self._link.session.rising_ids = rising_ids
+            self._link.let_streams_in(MAX_STREAMS, rising_ids=rising_ids)
 
     def open_stream(self, on_open: OnStream, on_failed: Callable[[TransportError], None]) -> None:
-        """Open a stream to the peer; only with mux. See MuxLink.open_stream."""
+        """Open a stream to the peer; only with mux. See StreamLink.open_stream."""
         assert self._link is not None
         self._link.open_stream(on_open, on_failed)
 
@@ -147,7 +152,7 @@ class Connection:
 
     # What comes on it.
 
-    def _start_mux(self) -> None:
+    def _start_mux(self, carrier: Endpoint) -> None:
         session = YamuxSession(
             is_client=False,
             now=self._loop.now(),
@@ -157,13 +162,13 @@ class Connection:
         )
         self._link = MuxLink(
             self._loop,
-            self._carrier,
+            carrier,
             session,
             on_stream=self._stream_opened,
             on_closed=self._link_closed,
         )
 
-    def _stream_opened(self, stream: MuxStream) -> None:
+    def _stream_opened(self, stream: LinkStream) -> None:
         if self._over:
             stream.abort()
         else:
@@ -228,11 +233,12 @@ class Connection:
             self._first.cancel()
         if self._link is not None:
             self._link.abort("refused")
-        else:
+        elif self._carrier is not None:
             self._carrier.abort()
 
     def _gone(self) -> None:
         self._door.leave(self._ticket)
+        assert self._carrier is not None
         self._carrier.close()
 
     def _link_closed(self, reason: str) -> None:

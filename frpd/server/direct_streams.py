@@ -14,8 +14,7 @@ from frpd.proto.seal_keys import stream_context
 from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.work_conns import MAX_WAITING, OnFailed, OnWork, Waiting
-from frpd.transports.mux import OnStream
-from frpd.transports.mux_stream import MuxStream
+from frpd.transports.link import LinkStream, OnStream
 from frpd.transports.work import WorkStream
 
 
@@ -84,7 +83,7 @@ class DirectStreams:
         for waiting in list(self._waiting):
             self._fail(waiting, TransportError("the client has gone"))
 
-    def _opened(self, waiting: Waiting, stream: MuxStream) -> None:
+    def _opened(self, waiting: Waiting, stream: LinkStream) -> None:
         late = self._waiting.pop(waiting, waiting) is waiting
         on_work, waiting.on_work = waiting.on_work, None  # or who waits would hold itself
         if late or on_work is None or self._closed:

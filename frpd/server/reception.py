@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from frpd.errors import ConnectionLost, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
+from frpd.net.bearer import Bearer, BearerStream
 from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.first_bytes import MAX_PREFIX_BYTES, Spoken, recognize
@@ -20,6 +21,7 @@ from frpd.server.door import Door, Ticket
 from frpd.server.entrances import Speech
 from frpd.transports.base import Dialing
 from frpd.transports.layers import Layer
+from frpd.transports.link import MakeLink
 
 OnVisitor = Callable[[SocketStream], None]
 
@@ -32,12 +34,12 @@ _log = get_logger("frpd.server.reception")
 class Carried:
     """A client's connection, once it is known what frp is carried in."""
 
-    stream: SocketStream
+    bearer: Bearer
     """What was accepted; it knows the addresses."""
     carrier: Endpoint
     """What frp is spoken on: the same, or the innermost layer around it."""
     layers: tuple[str, ...]
-    """From the outside in."""
+    """From the outside in; the bearer is named too unless it is TCP."""
     is_mux: bool
     """It begins as yamux does, whatever ``tcp_mux`` says here: the two cannot be confused,
     and a mismatch is the commonest mistake."""
@@ -45,12 +47,24 @@ class Carried:
     """It is pending until it leaves the door."""
 
 
+@dataclass(slots=True)
+class CarriedStreams:
+    """A client's connection whose bearer has streams of its own: there is no yamux."""
+
+    bearer: Bearer
+    make_link: MakeLink
+    layers: tuple[str, ...]
+    """As of Carried."""
+    ticket: Ticket
+    """As of Carried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reception:
     """Who takes over which connection. Loop thread only."""
 
     door: Door
-    on_client: Callable[[Carried], None]
+    on_client: Callable[[Carried | CarriedStreams], None]
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
@@ -67,6 +81,15 @@ class Reception:
         else:
             _Newcomer(self, stream, speech)
 
+    def welcome_client(self, stream: BearerStream) -> None:
+        """Take a connection that no visitor can have made: it has not come by TCP."""
+        _Newcomer(self, stream, Speech.FRP)
+
+    def welcome_link(self, bearer: Bearer, make_link: MakeLink) -> None:
+        """Take a client whose bearer has streams, and a wrapping, of its own."""
+        ticket = self.door.admit(host_of(bearer.peer), lambda _reason: None)
+        self.on_client(CarriedStreams(bearer, make_link, (bearer.carrier,), ticket))
+
 
 class _Newcomer:
     """One connection that has not told yet what it speaks."""
@@ -74,7 +97,7 @@ class _Newcomer:
     __slots__ = ("_carrier", "_door", "_handshake", "_heard", "_layers", "_reception", "_speech",
                  "_stream", "_ticket")  # fmt: skip
 
-    def __init__(self, reception: Reception, stream: SocketStream, speech: Speech) -> None:
+    def __init__(self, reception: Reception, stream: BearerStream, speech: Speech) -> None:
         self._reception = reception
         self._door = reception.door
         self._stream = stream
@@ -126,7 +149,7 @@ class _Newcomer:
 
     def _to_visitors(self, on_visitor: OnVisitor | None) -> None:
         self._door.leave(self._ticket)
-        if on_visitor is None:
+        if on_visitor is None or not isinstance(self._stream, SocketStream):
             self._stream.abort()
             return
         self._stream.on_failure = None
@@ -136,8 +159,9 @@ class _Newcomer:
     def _to_clients(self, *, is_mux: bool) -> None:
         self._carrier.on_failure = None
         self._carrier.unread(self._heard)
+        named = () if self._stream.carrier == "tcp" else (self._stream.carrier,)
         self._reception.on_client(
-            Carried(self._stream, self._carrier, self._layers, is_mux, self._ticket)
+            Carried(self._stream, self._carrier, named + self._layers, is_mux, self._ticket)
         )
 
     def _begin_layer(self, spoken: Spoken) -> None:

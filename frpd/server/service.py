@@ -51,7 +51,7 @@ from frpd.server.open_entrances import OpenEntrances
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
-from frpd.server.reception import Carried, Reception
+from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare, strangers
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
@@ -404,7 +404,7 @@ class Service:
     def _came(self, stream: SocketStream, speech: Speech) -> None:
         self._reception.welcome(stream, speech)
 
-    def _client_came(self, carried: Carried) -> None:
+    def _client_came(self, carried: Carried | CarriedStreams) -> None:
         Connection(
             self._loop,
             carried,

@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
+from frpd.net.bearer import Bearer
 from frpd.net.endpoint import Endpoint
-from frpd.net.stream import SocketStream
 from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop
@@ -40,7 +40,7 @@ class Transport(Protocol):
         """Our address of the connection that was made last, if there was one."""
 
     @property
-    def socket(self) -> SocketStream | None:
+    def bearer(self) -> Bearer | None:
         """What carries the connection that was made last, below all layers."""
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
@@ -69,7 +69,7 @@ class ServerLink(Protocol):
         """Our address of the first connection, if there is one and its carrier can tell."""
 
     @property
-    def socket(self) -> SocketStream | None:
+    def bearer(self) -> Bearer | None:
         """What carries the first connection, if there is one."""
 
     def last_input_at(self) -> float:
@@ -102,7 +102,7 @@ class MuxedLink:
         self._windows = windows
         self._on_lost = on_lost
         self.local_address: SockAddr | None = None
-        self.socket: SocketStream | None = None
+        self.bearer: Bearer | None = None
         self._dialing: Dialing | None = None
         self._mux: MuxLink | None = None
         self._on_stream: OnEndpoint | None = None
@@ -116,7 +116,7 @@ class MuxedLink:
 
         def connected(carrier: Endpoint) -> None:
             self._dialing = None
-            self.local_address, self.socket = self._transport.local_address, self._transport.socket
+            self.local_address, self.bearer = self._transport.local_address, self._transport.bearer
             session = YamuxSession(
                 is_client=True,
                 now=self._loop.now(),
@@ -174,7 +174,7 @@ class DirectLink:
 
     def __init__(self, transport: Transport) -> None:
         self.local_address: SockAddr | None = None
-        self.socket: SocketStream | None = None
+        self.bearer: Bearer | None = None
         self._transport = transport
         self._dialing: set[Dialing] = set()
         self._closed = False
@@ -197,7 +197,7 @@ class DirectLink:
             settle()
             if self.local_address is None:
                 self.local_address = self._transport.local_address
-                self.socket = self._transport.socket
+                self.bearer = self._transport.bearer
             on_open(endpoint)
 
         def failed(error: TransportError) -> None:

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
+from frpd.net.bearer import Bearer
 from frpd.net.endpoint import Endpoint
-from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed, Transport
 
@@ -61,9 +61,9 @@ class LayeredTransport:
         return self._transport.local_address
 
     @property
-    def socket(self) -> SocketStream | None:
-        """See Transport.socket."""
-        return self._transport.socket
+    def bearer(self) -> Bearer | None:
+        """See Transport.bearer."""
+        return self._transport.bearer
 
     def dial(self, on_connected: OnEndpoint, on_failed: OnFailed) -> Dialing:
         """See Transport.dial."""

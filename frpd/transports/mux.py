@@ -161,6 +161,11 @@ class MuxLink:
         self.plan_flush()
         on_open(stream)
 
+    def let_streams_in(self, limit: int, *, rising_ids: bool) -> None:
+        """See StreamLink.let_streams_in."""
+        self.session.max_streams = limit
+        self.session.rising_ids = rising_ids
+
     def go_away(self) -> None:
         """Tell the peer to open no more streams."""
         if not self._closed:

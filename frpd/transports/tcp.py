@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from frpd.net.address import SockAddr
+from frpd.net.bearer import Bearer
 from frpd.net.connector import Attempt, Connector
 from frpd.net.stream import SocketStream
 from frpd.transports.base import OnEndpoint, OnFailed
@@ -31,7 +32,7 @@ class TcpTransport:
         local_ip: str = "",
     ) -> None:
         self.local_address: SockAddr | None = None
-        self.socket: SocketStream | None = None
+        self.bearer: Bearer | None = None
         self._connector = connector
         self._host = host
         self._port = port
@@ -44,7 +45,7 @@ class TcpTransport:
 
         def connected(stream: SocketStream) -> None:
             self.local_address = stream.local_address()
-            self.socket = stream
+            self.bearer = stream
             on_connected(stream)
 
         return self._connector.connect(

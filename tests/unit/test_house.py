@@ -27,8 +27,10 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tool
 TESTED_ELSEWHERE = {
     "frpd/client/proxies/base.py": "an interface and a record: nothing to run",
     "frpd/client/visitors/base.py": "interfaces and a record: nothing to run",
+    "frpd/net/bearer.py": "an interface: nothing to run",
     "frpd/net/endpoint.py": "an interface: nothing to run",
     "frpd/server/proxies/base.py": "an interface and a record: nothing to run",
+    "frpd/transports/link.py": "an interface: nothing to run",
     "frpd/transports/work.py": "a record: nothing to run",
     "frpd/selector_loop.py": "tests/loop, by subject",
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import struct
+from collections.abc import Callable
 
 import pytest
 
+from frpd.net.stream import SocketStream
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     LoginResp,
@@ -17,7 +19,10 @@ from frpd.proto.message.types import (
     ReqWorkConn,
     StartWorkConn,
 )
-from tests.helpers.peers import MuxPeer, ScriptedClient, Talker, login_message
+from frpd.proto.yamux.session import YamuxSession
+from frpd.transports.link import OnStream, StreamLink
+from frpd.transports.mux import MuxLink
+from tests.helpers.peers import MuxPeer, ScriptedClient, Talker, Wire, login_message
 from tests.helpers.world import World
 from tests.unit.server.house import House
 
@@ -316,3 +321,58 @@ def test_work_connections_keep_what_came_behind_the_hello(world: World) -> None:
     wire.write(encode_message(NewWorkConn(run_id=client.run_id)) + b"a service that speaks first")
     world.until(lambda: visitor.received == b"a service that speaks first")
     assert isinstance(Talker(world, wire).receive(StartWorkConn), StartWorkConn)
+
+
+class OwnStreams(MuxLink):
+    """A link that the service did not make itself, as of a bearer that has streams."""
+
+    def let_streams_in(self, limit: int, *, rising_ids: bool) -> None:
+        super().let_streams_in(limit, rising_ids=rising_ids)
+        self.let_in = (limit, rising_ids)
+
+
+def test_a_bearer_with_streams_of_its_own_brings_its_link(world: World) -> None:
+    house = House(world)
+    near, far = world.sockets()
+    made: list[OwnStreams] = []
+
+    def make_link(on_stream: OnStream, on_closed: Callable[[str], None]) -> StreamLink:
+        session = YamuxSession(is_client=False, now=world.loop.now(), keepalive_seconds=None)
+        made.append(
+            OwnStreams(world.loop, bearer, session, on_stream=on_stream, on_closed=on_closed)
+        )
+        return made[0]
+
+    bearer = SocketStream(world.loop, near, ("203.0.113.5", 7))
+    house.service._reception.welcome_link(bearer, make_link)
+    peer = MuxPeer(world, Wire(world, far), is_client=True)
+    control = Talker(world, peer.open())
+    control.send(login_message(run_id="one"))
+    assert control.receive(LoginResp).error == ""
+    assert made[0].let_in == (65_536, False)
+    connection = house.service.controls["one"].connection
+    assert (connection.is_mux, connection.peer) == (True, "203.0.113.5:7")
+    house.service.kick_client("one")
+    world.until(lambda: peer.wire.end)
+    near.close()
+    far.close()
+    world.until(lambda: not house.service.controls)
+
+
+def test_a_link_of_its_own_that_says_nothing_is_dropped_at_the_deadline(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(world)
+    near, far = world.sockets()
+    bearer = SocketStream(world.loop, near, ("203.0.113.5", 7))
+
+    def make_link(on_stream: OnStream, on_closed: Callable[[str], None]) -> StreamLink:
+        session = YamuxSession(is_client=False, now=world.loop.now(), keepalive_seconds=None)
+        return MuxLink(world.loop, bearer, session, on_stream=on_stream, on_closed=on_closed)
+
+    house.service._reception.welcome_link(bearer, make_link)
+    wire = Wire(world, far)
+    world.advance(10.1)
+    assert wire.end
+    assert house.service._door.pending == 0
+    assert len(warnings(caplog)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -15,7 +16,7 @@ from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
 from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech
-from frpd.server.reception import Carried, Reception
+from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
 from tests.helpers.peers import Wire
 from tests.helpers.world import World
@@ -60,12 +61,13 @@ class Desk:
         self.world = world
         self.door = Door(world.loop, DoorLimits(10, 9, 9))
         self.clients: list[Carried] = []
+        self.links: list[CarriedStreams] = []
         self.http: list[SocketStream] = []
         self.https: list[SocketStream] = []
         self.tls, self.websocket = Peel(5), Peel(12)
-        reception = Reception(
+        self.reception = Reception(
             door=self.door,
-            on_client=self.clients.append,
+            on_client=self.client_came,
             on_http=self.http.append,
             on_https=self.https.append,
             layers={"tls": self.tls, "websocket": self.websocket},
@@ -74,9 +76,15 @@ class Desk:
         self.listener = Listener(
             world.loop,
             bind_tcp("127.0.0.1", 0),
-            lambda stream: reception.welcome(stream, speech),
+            lambda stream: self.reception.welcome(stream, speech),
         )
         world.owners.callback(self.close)
+
+    def client_came(self, carried: Carried | CarriedStreams) -> None:
+        if isinstance(carried, Carried):
+            self.clients.append(carried)
+        else:
+            self.links.append(carried)
 
     def close(self) -> None:
         self.listener.close()
@@ -145,7 +153,7 @@ def test_yamux_is_noted(world: World) -> None:
     desk.send(b"\0")
     desk.send(b"o")
     assert [one.is_mux for one in desk.clients] == [True, False]
-    assert host_of(desk.clients[0].stream.peer) == "127.0.0.1"
+    assert host_of(desk.clients[0].bearer.peer) == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +173,52 @@ def test_clients_come_in_layers(world: World, data: bytes, layers: tuple[str, ..
     assert (carried.layers, carried.is_mux) == (layers, True)
     assert desk.tls.saw in (b"", b"hello", b"\x16hell")
     assert waiting(carried.carrier, world) == b"\0mux"
+
+
+class Datagrams(SocketStream):
+    """A bearer that is no connection of TCP."""
+
+    @property
+    def carrier(self) -> str:
+        return "kcp"
+
+
+@pytest.mark.parametrize(
+    ("data", "layers"), [(b"\0mux", ("kcp",)), (b"\x17hello\0mux", ("kcp", "tls"))]
+)
+def test_another_bearer_than_tcp_is_named_outside_of_all_layers(
+    world: World, data: bytes, layers: tuple[str, ...]
+) -> None:
+    desk = Desk(world, ALL)
+    near, far = world.sockets()
+    desk.reception.welcome_client(Datagrams(world.loop, near, ("203.0.113.5", 7)))
+    far.send(data)
+    world.settle()
+    [carried] = desk.clients
+    assert (carried.layers, carried.bearer.peer) == (layers, ("203.0.113.5", 7))
+
+
+def test_no_visitor_comes_but_by_tcp(world: World) -> None:
+    desk = Desk(world, ALL)
+    near, far = world.sockets()
+    desk.reception.welcome_client(Datagrams(world.loop, near, ("203.0.113.5", 7)))
+    far.send(b"GET / HTTP/1.1\r\n\r\n")
+    world.settle()
+    assert desk.who() == "client"  # and its reader says that this is nothing that frp knows
+
+
+def test_a_bearer_with_streams_of_its_own_is_pending_from_the_start(world: World) -> None:
+    desk = Desk(world, Speech.FRP)
+    bearer = Datagrams(world.loop, world.sockets()[0], ("203.0.113.5", 7))
+    world.owners.callback(bearer.close)
+
+    def never(*_: object) -> NoReturn:
+        raise AssertionError
+
+    desk.reception.welcome_link(bearer, never)
+    [carried] = desk.links
+    assert (carried.layers, desk.door.pending) == (("kcp",), 1)
+    assert carried.ticket.source == "203.0.113.5"
 
 
 def test_no_layer_comes_twice(world: World) -> None:

@@ -17,7 +17,7 @@ class Ready:
     """A transport whose connection is there already, and the server's end of it."""
 
     local_address = None
-    socket = None
+    bearer = None
 
     def __init__(self, world: World) -> None:
         self.near, far = world.endpoints()

@@ -14,7 +14,7 @@ class Step:
     """A transport or a layer that answers when it is told to."""
 
     local_address = ("192.0.2.1", 5000)
-    socket = None
+    bearer = None
 
     def __init__(self) -> None:
         self.began_on: list[Endpoint] = []
