@@ -417,6 +417,9 @@ class Service:
                 entropy=self._entropy,
                 relays=self,
                 log=_log.prefixed(config.section),
+                udp_packet_bytes=self._common.udp_packet_size,
+                udp_session_seconds=self._common.udp_session_timeout,
+                udp_max_sessions=self._common.udp_max_sessions,
                 pipes=self._pipes,
             )
             return build(context, config)

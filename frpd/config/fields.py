@@ -332,9 +332,9 @@ _CARRIED: Rows = (
 )
 
 PROXY: Rows = (
-    Field("type", STR, "tcp", SEED, "Kind of proxy; so far tcp, udp, http, https and stcp work.",
+    Field("type", STR, "tcp", SEED, "Kind of proxy; so far all but xtcp and tcpmux work.",
           choices=("tcp", "udp", "http", "https", "stcp", "xtcp", "tcpmux", "sudp"),
-          planned_choices=("tcpmux", "sudp"), attr="proxy_type"),
+          planned_choices=("tcpmux",), attr="proxy_type"),
     Field("local_ip", ADDR, "127.0.0.1", SEED, "Address of the local service."),
     Field("local_port", PORT, 0, SEED, "Port of the local service; needed unless a plugin serves.",
           default_note="required", sample="22"),
@@ -426,7 +426,7 @@ PROXY_TYPES: Final[dict[str, Rows]] = {
 
 VISITOR: Rows = (
     Field("type", STR, "", SEED, "Kind of proxy that is visited.", choices=("stcp", "xtcp", "sudp"),
-          planned_choices=("sudp",), attr="visitor_type", default_note="required"),
+          attr="visitor_type", default_note="required"),
     Field("role", STR, "visitor", SEED, "visitor", choices=("server", "visitor"), attr="role"),
     _SK,
     Field("server_name", STR, "", SEED, "Name of the visited proxy, without its user.",

@@ -486,7 +486,7 @@ def _login_limits(config: ServerConfig) -> DoorLimits:
 
 
 def _taken(name: str, owner_type: str, wanted_type: str) -> str:
-    """Return frp's text: it asks for a stcp listener before it asks for the name."""
-    if owner_type == wanted_type == "stcp":
+    """Return frp's text: it asks for a visitors' listener before it asks for the name."""
+    if {owner_type, wanted_type} <= {"stcp", "sudp"}:
         return f"custom listener for [{name}] is repeated"
     return f"proxy name [{name}] is already in use"

@@ -7,6 +7,7 @@ from typing import Final
 
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxies.general import GeneralProxy
+from frpd.client.proxies.sudp import SudpProxy
 from frpd.client.proxies.udp import UdpProxy
 from frpd.config.proxies import ProxyConfig
 
@@ -16,4 +17,5 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] 
     "http": GeneralProxy,
     "https": GeneralProxy,
     "stcp": GeneralProxy,
+    "sudp": SudpProxy,
 }

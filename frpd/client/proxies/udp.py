@@ -8,6 +8,7 @@ then.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from frpd.client.proxies.base import ProxyContext
@@ -58,10 +59,20 @@ class UdpProxy:
     Args:
         context: of the client.
         config: of this proxy.
+        counters: where visitors are counted; None for new ones.
+        on_lost: called when there is no work stream any more and nobody closed us.
     """
 
-    def __init__(self, context: ProxyContext, config: ProxyConfig) -> None:
-        self.counters = ProxyCounters()
+    def __init__(
+        self,
+        context: ProxyContext,
+        config: ProxyConfig,
+        counters: ProxyCounters | None = None,
+        *,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.counters = ProxyCounters() if counters is None else counters
+        self._on_lost = on_lost
         self.traffic = Traffic()
         self.loop = context.loop
         self._context = context
@@ -93,11 +104,23 @@ class UdpProxy:
         if endpoint is None:
             return
         is_binary = native.UDP_BINARY in features
-        self._packets = BinaryPackets if is_binary else GoPackets
-        limit = MAX_DATAGRAM_BYTES if is_binary else context.udp_packet_bytes
+        if is_binary:
+            self.serve(endpoint, BinaryPackets, MAX_DATAGRAM_BYTES)
+        else:
+            self.serve(endpoint, GoPackets, context.udp_packet_bytes)
+
+    def serve(self, endpoint: Endpoint, packets: type[PacketFormat], limit_bytes: int) -> None:
+        """Take the datagrams of this stream from now on.
+
+        Args:
+            endpoint: plain bytes; owned from now on.
+            packets: what it speaks.
+            limit_bytes: longer datagrams are not for the other end.
+        """
+        self._packets = packets
         self._drop_waiting()
         self._channel.close()
-        self._awaits_address = (endpoint, self._packets(), limit)
+        self._awaits_address = (endpoint, packets(), limit_bytes)
         if self._service is None:
             self._resolve()
         else:
@@ -160,6 +183,7 @@ class UdpProxy:
     def _lost(self, reason: str) -> None:
         self._stop_timer()
         self._context.log.info("work connection lost: %s", reason)
+        self._on_lost()
 
     def _arm(self) -> None:
         self._stop_timer()
@@ -200,7 +224,9 @@ class UdpProxy:
         self._resolving = False
         self._resolved_at = self.loop.now()  # the old one will do for another while
         self._complain(str(error))
-        self._drop_waiting()
+        if self._awaits_address is not None:
+            self._drop_waiting()
+            self._on_lost()
 
     def _open(self, name: bytes) -> LocalFlow | None:
         """Make a socket for a visitor; None if there is no way to the service."""

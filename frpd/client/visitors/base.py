@@ -55,5 +55,11 @@ class VisitorContext:
     entropy: Entropy
     relays: Relays
     log: PrefixLogger
+    udp_packet_bytes: int = 1500
+    """The largest datagram that is carried."""
+    udp_session_seconds: float = 60.0
+    """Silence after which a UDP user is forgotten."""
+    udp_max_sessions: int = 1024
+    """UDP users at a time; the one silent longest gives way."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""

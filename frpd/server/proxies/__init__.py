@@ -13,6 +13,7 @@ from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.proxies.http import HttpProxy
 from frpd.server.proxies.https import HttpsProxy
 from frpd.server.proxies.stcp import StcpProxy
+from frpd.server.proxies.sudp import SudpProxy
 from frpd.server.proxies.tcp import TcpProxy
 from frpd.server.proxies.udp import UdpProxy
 
@@ -23,4 +24,5 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "https": HttpsProxy,
     "udp": UdpProxy,
     "stcp": StcpProxy,
+    "sudp": SudpProxy,
 }

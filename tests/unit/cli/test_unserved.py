@@ -19,6 +19,7 @@ from frpd.transports import TRANSPORTS
 if TYPE_CHECKING:
     from frpd.config.fields import Rows
 
+SERVED = {"stcp", "sudp"}
 PORTS = {
     "kcp_bind_port": "KCP",
     "bind_udp_port": "xtcp",
@@ -72,7 +73,7 @@ def test_each_visitor_that_is_not_served_is_told_by_its_section_and_proxies_are_
     assert list(client_warnings(told)) == [
         f"[{name}_v] is not started: {name} visitors cannot be served yet"
         for name in VISITORS
-        if name != "stcp"
+        if name not in SERVED
     ]
 
 

@@ -1,4 +1,4 @@
-"""A client with one stcp visitor, its scripted server, and what is sealed between them."""
+"""A client with one visitor, its scripted server, and what is sealed between them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import socket
 from typing import Any
 
 from frpd.client.proxy_table import Phase
+from frpd.client.visitors.port import PortVisitor
 from frpd.client.visitors.stcp import StcpVisitor
 from frpd.config.secret import Secret
-from frpd.config.visitors import StcpVisitorConfig
+from frpd.config.visitors import StcpVisitorConfig, VisitorConfig
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import LoginResp, NewVisitorConn
 from frpd.proto.native import choose, read_public_key
@@ -27,7 +28,14 @@ PRIVATE = b"s" * 32
 class Guest(Home):
     """A client with a visitor and nothing else."""
 
-    def __init__(self, world: World, *, mux: bool = True, **fields: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        mux: bool = True,
+        kind: type[VisitorConfig] = StcpVisitorConfig,
+        **fields: Any,
+    ) -> None:
         keys = {key: fields.pop(key) for key in list(fields) if key in ("native", "user")}
         self.port = free_port()
         settings: dict[str, Any] = {
@@ -37,19 +45,23 @@ class Guest(Home):
             "sk": Secret(SK),
             "bind_port": self.port,
         } | fields
-        super().__init__(
-            world, mux=mux, proxies=(), visitors=(StcpVisitorConfig(**settings),), **keys
-        )
+        super().__init__(world, mux=mux, proxies=(), visitors=(kind(**settings),), **keys)
 
     @property
     def visitor(self) -> StcpVisitor:
+        visitor = self.port_visitor
+        assert isinstance(visitor, StcpVisitor)
+        return visitor
+
+    @property
+    def port_visitor(self) -> PortVisitor:
         (entry,) = self.service.visitors.entries.values()
-        assert isinstance(entry.visitor, StcpVisitor)
+        assert isinstance(entry.visitor, PortVisitor)
         return entry.visitor
 
     def enter(self) -> Session:
         session = self.session().accept()
-        self.world.until(lambda: self.visitor.phase is Phase.RUNNING)
+        self.world.until(lambda: self.port_visitor.phase is Phase.RUNNING)
         return session
 
     def enter_sealed(self, *features: str) -> tuple[Session, SessionSeal]:

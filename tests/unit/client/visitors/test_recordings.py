@@ -13,8 +13,13 @@ from tests.unit.client.visitors.guest import Guest, asked
 
 @pytest.mark.parametrize("recording", visitor_recordings(), ids=lambda one: one.name)
 def test_a_user_hears_what_was_recorded(world: World, recording: VisitorRecording) -> None:
-    flags = {"use_encryption": recording.wrapped, "use_compression": recording.wrapped}
-    guest = Guest(world, mux=False, server_name="st1", **flags)
+    guest = Guest(
+        world,
+        mux=False,
+        server_name="st1",
+        use_encryption=recording.wrapped,
+        use_compression=recording.wrapped,
+    )
     session = guest.enter()
     user = guest.user()
     stream, request = asked(session)
