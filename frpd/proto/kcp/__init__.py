@@ -1,0 +1,1 @@
+"""KCP with forward error correction, as frp sets it up: a reliable stream over datagrams."""
