@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
+from frpd.client.nathole.answers import Answers
 from frpd.client.proxy_table import ProxyTable, Send
 from frpd.clock import unix_now
 from frpd.entropy import Entropy
@@ -18,6 +19,7 @@ from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
     Message,
+    NatHoleResp,
     NewProxyResp,
     NewWorkConn,
     Ping,
@@ -52,8 +54,10 @@ class ControlSession:
         stream: the control stream, encrypted already.
         run_id: our name.
         features: what both ends are able to, see frpd.proto.native.
+        server_version: what the server says it is, frp's number.
+        server_udp: where it helps clients to punch holes, up to 0.48.
         seal: of a sealed session.
-        entropy: for the nonces of a sealed one.
+        entropy: for the nonces of a sealed one, and for names.
         auth: for pings and work connections.
         table: the proxies.
         heartbeat_interval_seconds: between pings; <= 0 for none.
@@ -70,6 +74,8 @@ class ControlSession:
         *,
         run_id: str,
         features: frozenset[str],
+        server_version: str = "",
+        server_udp: tuple[str, int] | None = None,
         seal: SessionSeal | None,
         entropy: Entropy,
         auth: TokenAuthenticator,
@@ -81,8 +87,12 @@ class ControlSession:
     ) -> None:
         self.run_id = run_id
         self.features = features
+        self.server_version = server_version
+        self.server_udp = server_udp
         self.seal = seal
         self.log = log
+        self.answers = Answers(loop, stream.send, entropy)
+        self.send = stream.send
         self._loop = loop
         self._link = link
         self._stream = stream
@@ -152,6 +162,7 @@ class ControlSession:
         if self._closed:
             return
         self._closed = True
+        self.answers.close()
         for timer in (
             self._ping_timer,
             self._pong_timer,
@@ -188,6 +199,9 @@ class ControlSession:
             self._arm_retry()
         elif isinstance(message, Pong):
             self._on_pong(message)
+        elif isinstance(message, NatHoleResp):
+            if not self.answers.answered(message):
+                self.log.debug("the server's answer to a hole punching came too late")
         else:
             self.log.warning("ignored a %s on the control stream", type(message).__name__)
 

@@ -337,6 +337,8 @@ class Service:
             entry.stream,
             run_id=answer.run_id,
             features=self._features,
+            server_version=answer.version,
+            server_udp=self._helper_of(answer.server_udp_port),
             seal=entry.seal,
             entropy=self._entropy,
             auth=self._auth,
@@ -349,6 +351,9 @@ class Service:
         self._control.start()
         if not self._ending:
             self.visitors.start(self._control)
+
+    def _helper_of(self, udp_port: int) -> tuple[str, int] | None:
+        return (self._common.server_addr, udp_port) if udp_port > 0 else None
 
     def _refused(self, reason: str) -> None:
         self._login = None

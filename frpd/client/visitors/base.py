@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from frpd.client.nathole.generation import Signalling
 from frpd.client.proxy_table import Phase
 from frpd.entropy import Entropy
 from frpd.log import PrefixLogger
@@ -17,11 +18,10 @@ from frpd.transports.base import OnEndpoint, OnFailed
 from frpd.workers import WorkerPool
 
 
-class Session(Protocol):
+class Session(Signalling, Protocol):
     """A session with the server, as far as visitors need one."""
 
     run_id: str
-    features: frozenset[str]
     seal: SessionSeal | None
 
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:

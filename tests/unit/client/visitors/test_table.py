@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from frpd.client.nathole.answers import Answers
 from frpd.client.proxy_table import Phase
 from frpd.client.reload import diff
 from frpd.client.visitors.base import Session, Visitor
 from frpd.client.visitors.table import VisitorTable
 from frpd.config.visitors import StcpVisitorConfig, VisitorConfig, XtcpVisitorConfig
 from frpd.metrics.counters import ProxyCounters
+from frpd.proto.message.types import Message
 from frpd.proto.seal_session import SessionSeal
 from frpd.transports.base import OnEndpoint, OnFailed
 
@@ -38,9 +40,15 @@ class Noted:
 class NoSession:
     run_id = "abc"
     features: frozenset[str] = frozenset()
+    server_version = ""
+    server_udp: tuple[str, int] | None = None
+    answers: Answers
     seal: SessionSeal | None = None
 
     def open_stream(self, on_open: OnEndpoint, on_failed: OnFailed) -> None:
+        raise AssertionError
+
+    def send(self, message: Message) -> None:
         raise AssertionError
 
 
