@@ -6,14 +6,17 @@ The order of the checks and their words are frp's.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from frpd.errors import ProxyError
 from frpd.proto.message.types import NewProxy
 from frpd.server.groups.roster import Roster
 from frpd.server.groups.strategy import ROUND_ROBIN, STRATEGIES, Member
 from frpd.server.proxies.base import ProxyContext
+
+if TYPE_CHECKING:
+    from frpd.server.groups.visit import VisitedMember
 
 M = TypeVar("M", bound=Member)
 
@@ -69,6 +72,49 @@ class Group(Generic[M]):
                 self.name,
                 self._strategy,
             )
+
+
+G = TypeVar("G", bound="Group[VisitedMember]")
+
+
+def join(
+    groups: dict[str, G],
+    kind: Callable[[ProxyContext, NewProxy, Hashable], G],
+    member: VisitedMember,
+    terms: Hashable,
+    take: Callable[[G], None],
+) -> None:
+    """Let a proxy into the group that it names, which is made for the first one.
+
+    Args:
+        groups: all of this kind, by name.
+        kind: makes one.
+        member: the proxy.
+        terms: what all members say alike.
+        take: gets a new group what its members share, such as names.
+
+    Raises:
+        ProxyError: it may not, or what they share is not to be had.
+    """
+    context, request = member.context, member.request
+    group = groups.get(request.group)
+    if group is None:
+        group = kind(context, request, terms)
+        take(group)
+        groups[group.name] = group
+    else:
+        group.check(context, request, terms)
+    group.roster.add(member)
+
+
+def leave(groups: dict[str, G], member: VisitedMember) -> bool:
+    """Undo join(); True if nobody is left, and what they shared is to be freed."""
+    group = groups[member.request.group]
+    group.roster.remove(member)
+    if group.roster:
+        return False
+    del groups[group.name]
+    return True
 
 
 def _octets(key: str) -> bytes:

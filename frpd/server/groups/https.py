@@ -6,20 +6,15 @@ those it may send right behind it are made to be repeated (RFC 8446, 8).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from frpd.errors import ConnectionLost
 from frpd.net.endpoint import Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy
 from frpd.proto.tls_hello import MAX_HELLO_BYTES
-from frpd.server.groups.group import Group
+from frpd.server.groups.group import Group, join, leave
 from frpd.server.groups.visit import GroupVisit, VisitedMember
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.https import HttpsProxy
-
-if TYPE_CHECKING:
-    from frpd.server.vhost.https_host import HttpsHost
 
 
 class HttpsGroup(Group[VisitedMember]):
@@ -52,27 +47,18 @@ class HttpsMember(HttpsProxy):
     def __init__(
         self, groups: dict[str, HttpsGroup], context: ProxyContext, request: NewProxy
     ) -> None:
-        self.context = context
-        self.request = request
         self._groups = groups
         super().__init__(context, request)
 
-    def _enter(self, host: HttpsHost, domains: list[str]) -> None:
-        """See HttpsProxy._enter."""
-        context, request, terms = self.context, self.request, frozenset(domains)
-        group = self._groups.get(request.group)
-        if group is None:
-            group = HttpsGroup(context, request, terms)
-            host.add(domains, group)
-            self._groups[group.name] = group
-        else:
-            group.check(context, request, terms)
-        group.roster.add(self)
+    def _enter(self) -> None:
+        """See NamedProxy._enter."""
 
-    def _leave(self, host: HttpsHost, domains: list[str]) -> None:
-        """See HttpsProxy._leave."""
-        group = self._groups[self.request.group]
-        group.roster.remove(self)
-        if not group.roster:
-            del self._groups[group.name]
-            super()._leave(host, domains)
+        def take(group: HttpsGroup) -> None:
+            self.host.add(self.domains, group)
+
+        join(self._groups, HttpsGroup, self, frozenset(self.domains), take)
+
+    def _leave(self) -> None:
+        """See NamedProxy._leave."""
+        if leave(self._groups, self):
+            super()._leave()
