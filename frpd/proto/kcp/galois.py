@@ -88,3 +88,53 @@ def parity_of(shards: list[bytes]) -> list[bytes]:
         ^ s9
     )
     return [row.to_bytes(nbytes, "little") for row in (first, second, third)]
+
+
+def recover(data: dict[int, bytes], parity: dict[int, bytes]) -> dict[int, bytes]:
+    """Return the data shards that are missing, as long as a parity shard.
+
+    Args:
+        data: those at hand, by column; none longer than a parity shard.
+        parity: as many as data shards are missing, or more, by row.
+    """
+    missing = [column for column in range(len(PARITY_ROWS[0])) if column not in data]
+    rows = sorted(parity)[: len(missing)]
+    nbytes = len(parity[rows[0]])
+    sums = []  # of the missing shards' products
+    for row in rows:
+        total = int.from_bytes(parity[row], "little")
+        for column, shard in data.items():
+            product = shard.translate(table(PARITY_ROWS[row][column]))
+            total ^= int.from_bytes(product, "little")
+        sums.append(total.to_bytes(nbytes, "little"))
+    inverse = _inverse([[PARITY_ROWS[row][column] for column in missing] for row in rows])
+    found = {}
+    for column, factors in zip(missing, inverse, strict=True):
+        total = 0
+        for factor, known in zip(factors, sums, strict=True):
+            total ^= int.from_bytes(known.translate(table(factor)), "little")
+        found[column] = total.to_bytes(nbytes, "little")
+    return found
+
+
+def _inverse(matrix: list[list[int]]) -> list[list[int]]:
+    """Invert a square part of PARITY_ROWS, all of which are regular, by Gauss and Jordan."""
+    size = len(matrix)
+    wide = [row + [int(one == index) for one in range(size)] for index, row in enumerate(matrix)]
+    for index in range(size):
+        pivot = next(row for row in range(index, size) if wide[row][index])
+        wide[index], wide[pivot] = wide[pivot], wide[index]
+        factor = _reciprocal(wide[index][index])
+        wide[index] = [multiply(factor, element) for element in wide[index]]
+        for other in range(size):
+            if other != index:
+                factor = wide[other][index]
+                wide[other] = [
+                    mine ^ multiply(factor, its)
+                    for mine, its in zip(wide[other], wide[index], strict=True)
+                ]
+    return [row[size:] for row in wide]
+
+
+def _reciprocal(element: int) -> int:
+    return table(element).index(1)

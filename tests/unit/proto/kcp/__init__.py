@@ -1,0 +1,1 @@
+"""Tests of KCP and its error correction."""
