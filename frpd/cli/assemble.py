@@ -49,10 +49,10 @@ from frpd.net.netwatch import NetworkWatcher
 from frpd.net.port_holder import port_holder
 from frpd.net.resolver import Resolver
 from frpd.selector_loop import SelectorLoop
+from frpd.server.bound_ports import bind_ports
 from frpd.server.entrances import still_wanted
 from frpd.server.records import Records
 from frpd.server.service import Service as ServerService
-from frpd.server.service import bind_ports
 from frpd.server.statistics_file import place_of
 from frpd.workers import WorkerPool
 

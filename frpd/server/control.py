@@ -12,6 +12,9 @@ from frpd.proto.message.types import (
     CloseProxy,
     Login,
     Message,
+    NatHoleClient,
+    NatHoleReport,
+    NatHoleVisitor,
     NewProxy,
     NewProxyResp,
     Ping,
@@ -45,6 +48,9 @@ class Registry(Protocol):
 
     def control_closed(self, control: ControlSession, reason: str) -> None:
         """A client is gone, with all its proxies."""
+
+    def nat_hole(self, control: ControlSession, message: Message) -> None:
+        """A client has something to say about hole punching."""
 
 
 class ControlSession:
@@ -103,6 +109,9 @@ class ControlSession:
             NewProxy: self._on_new_proxy,
             CloseProxy: self._on_close_proxy,
             Ping: self._on_ping,
+            NatHoleVisitor: self._on_nat_hole,
+            NatHoleClient: self._on_nat_hole,
+            NatHoleReport: self._on_nat_hole,
         }
         stream.on_message = self._on_message
         stream.on_end = self._on_end
@@ -112,6 +121,20 @@ class ControlSession:
     def is_sealed(self) -> bool:
         """Whether both ends have proved that they know the token, and all is under its keys."""
         return self.seal is not None
+
+    @property
+    def user(self) -> str:
+        """As it said at login."""
+        return self.login.user
+
+    @property
+    def source(self) -> str:
+        """The host that it comes from."""
+        return self.connection.source
+
+    def send(self, message: Message) -> None:
+        """Send it a message; nothing happens if it has gone."""
+        self._stream.send(message)
 
     def work_arrived(self, work: WorkStream) -> bool:
         """Take a work connection; False if it is one too many."""
@@ -179,6 +202,9 @@ class ControlSession:
             proxy.close()
             self._registry.proxy_closed(proxy)
             self.log.info("close proxy [%s] success", proxy.name)
+
+    def _on_nat_hole(self, message: Message) -> None:
+        self._registry.nat_hole(self, message)
 
     def _on_ping(self, message: Message) -> None:
         assert isinstance(message, Ping)

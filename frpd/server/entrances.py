@@ -80,7 +80,9 @@ def still_wanted(
     """
     own = {Place.named(TCP, host, port) for host, port in others if port}
     own.update(Place.named(TCP, one.host, one.port) for one in entrances(config))
-    taken = {place.port for place in own}
+    if config.bind_udp_port:
+        own.add(Place.named(UDP, config.bind_addr, config.bind_udp_port))
+    taken = {(place.kind, place.port) for place in own}
     hosts = {Place.named(kind, config.proxy_bind_addr, 1).host for kind in (TCP, UDP)}
 
     def wanted(place: Place, owner: str) -> bool:
@@ -88,7 +90,7 @@ def still_wanted(
             return True
         if not owner or place.host not in hosts or not config.allow_ports.allows(place.port):
             return False
-        return place.kind == UDP or place.port not in taken
+        return (place.kind, place.port) not in taken
 
     return wanted
 

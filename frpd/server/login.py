@@ -96,6 +96,7 @@ class LoginDesk:
     def use(self, config: ServerConfig, keys: LoginKeys) -> None:
         """Decide by these from now on."""
         self._mode = config.native
+        self._udp_port = config.bind_udp_port
         self._keys = keys
 
     def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
@@ -149,7 +150,12 @@ class LoginDesk:
             self._refuse(arrival, str(error))
             return False
         arrival.run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
-        resp = LoginResp(version=EMULATED_VERSION, run_id=arrival.run_id, frpd=answer)
+        resp = LoginResp(
+            version=EMULATED_VERSION,
+            run_id=arrival.run_id,
+            server_udp_port=self._udp_port,
+            frpd=answer,
+        )
         if native.SEAL in arrival.features:
             assert private is not None
             self._seal(arrival, encode_message(resp), private)

@@ -27,6 +27,7 @@ from frpd.proto import native
 from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
+    Message,
     NewProxy,
     NewVisitorConn,
     NewWorkConn,
@@ -37,16 +38,18 @@ from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
 from frpd.server.books import Books
+from frpd.server.bound_ports import bind_ports
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door, DoorLimits
-from frpd.server.entrances import Speech, bind_entrances, entrances
+from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
 from frpd.server.groups.book import GroupBook
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.login_keys import LoginKeys
+from frpd.server.nathole.desk import NatHoleDesk
 from frpd.server.open_entrances import OpenEntrances
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
@@ -66,19 +69,6 @@ MAX_NAME_BYTES = 1024
 IDLE_POLL_SECONDS = 0.02
 
 _log = get_logger("frpd.server.service")
-
-
-def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket]:
-    """Bind everything that the configuration names; no loop is needed for it.
-
-    Args:
-        config: checked.
-        sockets: inherited ones are taken from it, all are kept there.
-
-    Raises:
-        ListenError: a port cannot be had; nothing stays bound.
-    """
-    return bind_entrances(entrances(config), sockets)
 
 
 class Service:
@@ -147,6 +137,9 @@ class Service:
         self._visitors = VisitorDesk(
             loop, pool, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
         )
+        self._nat_holes = NatHoleDesk(
+            loop, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
+        )
 
     @property
     def config(self) -> ServerConfig:
@@ -160,7 +153,9 @@ class Service:
             ListenError: a port cannot be had; nothing stays bound.
         """
         socks = bind_ports(self._config, self._sockets) if bound is None else bound
-        self._entrances.change(entrances(self._config), socks)
+        wanted = entrances(self._config)
+        self._entrances.change(wanted, socks[: len(wanted)])
+        self._nat_holes.listen(socks[len(wanted) :])
 
     def reload(self, new: ServerConfig, fittings: Fittings) -> tuple[str, ...]:
         """Take over all of another configuration that can be live, or nothing.
@@ -195,6 +190,7 @@ class Service:
         old, self._config, self._keys = self._config, config, keys
         self._desk.use(config, keys)
         self._visitors.use(config)
+        self._nat_holes.use(config)
         self._door.use(_login_limits(config))
         self._vhosts.use(config, fittings.page)
         # A certificate of our own is made once.
@@ -219,6 +215,7 @@ class Service:
         self._stopping = True
         self._entrances.close()
         self._door.close()
+        self._nat_holes.close()
         self._vhosts.go_away()
         for proxy in self.proxies.values():
             proxy.close()
@@ -235,6 +232,7 @@ class Service:
         self._keys.close()
         self._entrances.close()
         self._door.close()
+        self._nat_holes.close()
         cut = len(self.relays) + self._visitors_waiting()
         if cut:
             _log.warning("connections cut: %d", cut)
@@ -388,6 +386,10 @@ class Service:
             del self.controls[control.run_id]
             self.books.client_left(control.run_id)
 
+    def nat_hole(self, control: ControlSession, message: Message) -> None:
+        """See Registry.nat_hole."""
+        self._nat_holes.receive(control, message)
+
     # Relays.
 
     def relay_started(self, relay: Running) -> None:
@@ -464,6 +466,7 @@ class Service:
             features=control.features,
             peer_version=control.login.version,
             peer_user=control.login.user,
+            nat_hole_port=self._config.bind_udp_port,
             vhosts=self._vhosts,
             sockets=self._sockets,
         )

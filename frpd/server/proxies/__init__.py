@@ -16,6 +16,7 @@ from frpd.server.proxies.stcp import StcpProxy
 from frpd.server.proxies.sudp import SudpProxy
 from frpd.server.proxies.tcp import TcpProxy
 from frpd.server.proxies.udp import UdpProxy
+from frpd.server.proxies.xtcp import XtcpProxy
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "": TcpProxy,
@@ -25,4 +26,5 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "udp": UdpProxy,
     "stcp": StcpProxy,
     "sudp": SudpProxy,
+    "xtcp": XtcpProxy,
 }

@@ -65,6 +65,8 @@ class ProxyContext:
     """Silence after which a UDP visitor is forgotten."""
     udp_max_sessions: int = 1024
     """UDP visitors at a time; the one silent longest gives way."""
+    nat_hole_port: int = 0
+    """Of the server, where clients up to 0.48 ask for each other; 0 where there is none."""
     vhosts: VirtualHosts | None = None
     """The hosts that proxies share; None where there are none."""
     sockets: SocketStore = field(default_factory=SocketStore)
