@@ -268,14 +268,16 @@ class KcpSession:
     def _take_push(self, number: int, timestamp: int, payload: bytes) -> None:
         ahead = (number - self._receive_next) & _MASK
         if ahead == 0 and len(self._ready) < self._receive_window:
-            self._ready.append(payload)
-            self._ready_bytes += len(payload)
+            if payload:  # an empty one would fill the window with nothing to read
+                self._ready.append(payload)
+                self._ready_bytes += len(payload)
             self._receive_next = (number + 1) & _MASK
             if self._early:
                 self._release_early()
         elif ahead < self._receive_window:
             self._early.setdefault(number, payload)
-            self._acks[number] = timestamp
+            if len(self._acks) < self._receive_window:
+                self._acks[number] = timestamp
         elif ahead < _HALF:
             return  # beyond the window: as if it had been lost
         self._last_ack = (number, timestamp)
@@ -287,8 +289,9 @@ class KcpSession:
             payload = early.pop(self._receive_next, None)
             if payload is None:
                 break
-            ready.append(payload)
-            self._ready_bytes += len(payload)
+            if payload:
+                ready.append(payload)
+                self._ready_bytes += len(payload)
             self._receive_next = (self._receive_next + 1) & _MASK
 
     # Datagrams out.
@@ -421,7 +424,8 @@ class KcpSession:
             return None
         window = min(self._send_window, self._peer_window)
         in_flight = (self._next_number - self._send_una) & _MASK
-        if self._lost or (self._pending and in_flight < window):
+        speaks = self._ack_due or self._ask or self._tell
+        if speaks or self._lost or self._skipped or (self._pending and in_flight < window):
             return now_due
         deadline = self._resend_at if self._flight else None
         if self._probe_at is not None and (deadline is None or self._probe_at < deadline):
