@@ -30,6 +30,10 @@ def check_server(values: Values, reader: SectionReader) -> None:
         values["vhost_http_timeout"] = 60
     if values["tls_trusted_ca_file"]:
         values["tls_only"] = True
+    for key in ("bind_port", "vhost_http_port", "vhost_https_port"):
+        if values["tcpmux_httpconnect_port"] and values["tcpmux_httpconnect_port"] == values[key]:
+            message = f"{values[key]} is {key} as well; accepted: a port of its own"
+            reader.error("tcpmux_httpconnect_port", message)
     if values["dashboard_tls_mode"]:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:

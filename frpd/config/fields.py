@@ -180,9 +180,9 @@ SERVER: Rows = (
     Field("custom_404_page", STR, "", "0.27", "File to show instead of the built-in 404 page.",
           sample="/etc/frp/404.html"),
     Field("tcpmux_httpconnect_port", PORT, 0, "0.32",
-          "Port for tcpmux proxies (HTTP CONNECT); 0 is off.", state=PLANNED, sample="1337"),
+          "Port for tcpmux proxies (HTTP CONNECT); 0 is off.", sample="1337"),
     Field("tcpmux_passthrough", BOOL, False, "0.43",
-          "Hand the CONNECT request on to the local service.", state=PLANNED),
+          "Hand the CONNECT request on to the local service."),
     Field("dashboard_addr", ADDR, "", SEED, "Address of the dashboard.",
           default_note="bind_addr", sample="127.0.0.1"),
     Field("dashboard_port", PORT, 0, SEED, "Port of the dashboard and its API; 0 is off.",
@@ -332,9 +332,9 @@ _CARRIED: Rows = (
 )
 
 PROXY: Rows = (
-    Field("type", STR, "tcp", SEED, "Kind of proxy; so far all but xtcp and tcpmux work.",
+    Field("type", STR, "tcp", SEED, "Kind of proxy.",
           choices=("tcp", "udp", "http", "https", "stcp", "xtcp", "tcpmux", "sudp"),
-          planned_choices=("tcpmux",), attr="proxy_type"),
+          attr="proxy_type"),
     Field("local_ip", ADDR, "127.0.0.1", SEED, "Address of the local service."),
     Field("local_port", PORT, 0, SEED, "Port of the local service; needed unless a plugin serves.",
           default_note="required", sample="22"),
@@ -417,7 +417,7 @@ PROXY_TYPES: Final[dict[str, Rows]] = {
     "xtcp": _PEER,
     "tcpmux": (
         Field("multiplexer", STR, "", "0.32", "How visitors name the domain.",
-              choices=("httpconnect",), state=PLANNED, required=True, sample="httpconnect"),
+              choices=("httpconnect",), required=True, sample="httpconnect"),
         *_DOMAINS,
         *_HTTP_LOGIN,
     ),

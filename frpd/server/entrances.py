@@ -27,6 +27,8 @@ class Speech(enum.Flag):
     """Visitors of http proxies."""
     HTTPS = enum.auto()
     """Visitors of https proxies."""
+    CONNECT = enum.auto()
+    """Visitors of tcpmux proxies; shares its port with nothing."""
 
 
 NOTHING: Final = Speech(0)
@@ -35,6 +37,7 @@ _WORDS = {
     Speech.FRP: "frps tcp",
     Speech.HTTP: "http service",
     Speech.HTTPS: "https service",
+    Speech.CONNECT: "tcpmux httpconnect multiplexer",
 }
 
 
@@ -58,6 +61,7 @@ def entrances(config: ServerConfig) -> list[Entrance]:
         (config.bind_addr, config.bind_port, Speech.FRP),
         (config.proxy_bind_addr, config.vhost_http_port, Speech.HTTP),
         (config.proxy_bind_addr, config.vhost_https_port, Speech.HTTPS),
+        (config.proxy_bind_addr, config.tcpmux_httpconnect_port, Speech.CONNECT),
     ]
     speeches: dict[tuple[str, int], Speech] = {}
     for host, port, speech in wanted:

@@ -67,6 +67,7 @@ class Reception:
     on_client: Callable[[Carried | CarriedStreams], None]
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
+    on_connect: OnVisitor | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
     """How clients may wrap what they say, by the name of the layer: tls, websocket."""
     tls_only: bool = False
@@ -78,6 +79,8 @@ class Reception:
             self.on_http(stream)
         elif speech is Speech.HTTPS and self.on_https is not None:
             self.on_https(stream)
+        elif speech is Speech.CONNECT and self.on_connect is not None:
+            self.on_connect(stream)
         else:
             _Newcomer(self, stream, speech)
 

@@ -116,6 +116,7 @@ class Service:
             on_client=self._client_came,
             on_http=self._vhosts.http.on_visitor,
             on_https=self._vhosts.https.on_visitor,
+            on_connect=self._vhosts.connect.on_visitor,
             layers=fittings.layers,
             tls_only=config.tls_only,
         )

@@ -24,7 +24,7 @@ _REMEDIES: Final = (
     ),
     ("router config|domain .* exist", "another proxy has this domain"),
     (
-        "vhost_http_port|vhost_https_port|not support when",
+        "vhost_http_port|vhost_https_port|tcpmux_httpconnect_port|not support when",
         "the server has no port for this type; its operator has to set one",
     ),
     ("subdomain", "the server needs subdomain_host for `subdomain`, or it is not a single name"),

@@ -52,6 +52,7 @@ def check_ports(case: Case) -> Iterator[Finding]:
 def ports_of_server(config: ServerConfig) -> list[Wanted]:
     """Return what frps listens on."""
     names = {
+        config.tcpmux_httpconnect_port: "tcpmux_httpconnect_port",
         config.vhost_https_port: "vhost_https_port",
         config.vhost_http_port: "vhost_http_port",
         config.bind_port: "bind_port",

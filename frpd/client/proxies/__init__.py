@@ -16,6 +16,7 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] 
     "udp": UdpProxy,
     "http": GeneralProxy,
     "https": GeneralProxy,
+    "tcpmux": GeneralProxy,
     "stcp": GeneralProxy,
     "sudp": SudpProxy,
 }

@@ -9,6 +9,7 @@ from frpd.proto.message.types import NewProxy
 from frpd.server.groups.http import HttpGroup, HttpMember
 from frpd.server.groups.https import HttpsGroup, HttpsMember
 from frpd.server.groups.tcp import TcpGroup, TcpMember
+from frpd.server.groups.tcpmux import TcpmuxGroup, TcpmuxMember
 from frpd.server.proxies.base import Proxy, ProxyContext
 
 Build = Callable[[ProxyContext, NewProxy], Proxy]
@@ -21,16 +22,18 @@ class GroupBook:
         self._tcp: dict[str, TcpGroup] = {}
         self._http: dict[str, HttpGroup] = {}
         self._https: dict[str, HttpsGroup] = {}
+        self._tcpmux: dict[str, TcpmuxGroup] = {}
         tcp = partial(TcpMember, self._tcp)
         self._builders: dict[str, Build] = {
             "": tcp,
             "tcp": tcp,
             "http": partial(HttpMember, self._http),
             "https": partial(HttpsMember, self._https),
+            "tcpmux": partial(TcpmuxMember, self._tcpmux),
         }
 
     def __len__(self) -> int:
-        return len(self._tcp) + len(self._http) + len(self._https)
+        return len(self._tcp) + len(self._http) + len(self._https) + len(self._tcpmux)
 
     def builder(self, request: NewProxy) -> Build | None:
         """Return what makes this proxy; None when it is in no group: then PROXIES has it.

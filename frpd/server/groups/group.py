@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from frpd.errors import ProxyError
 from frpd.proto.message.types import NewProxy
@@ -74,7 +74,7 @@ class Group(Generic[M]):
             )
 
 
-G = TypeVar("G", bound="Group[VisitedMember]")
+G = TypeVar("G", bound="Group[Any]")
 
 
 def join(

@@ -15,6 +15,7 @@ from frpd.server.proxies.https import HttpsProxy
 from frpd.server.proxies.stcp import StcpProxy
 from frpd.server.proxies.sudp import SudpProxy
 from frpd.server.proxies.tcp import TcpProxy
+from frpd.server.proxies.tcpmux import TcpmuxProxy
 from frpd.server.proxies.udp import UdpProxy
 from frpd.server.proxies.xtcp import XtcpProxy
 
@@ -26,5 +27,6 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, NewProxy], Proxy]]] = {
     "udp": UdpProxy,
     "stcp": StcpProxy,
     "sudp": SudpProxy,
+    "tcpmux": TcpmuxProxy,
     "xtcp": XtcpProxy,
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from frpd.auth.basic import BasicLogin
 from frpd.errors import FrpError, ProxyError
 from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Endpoint
@@ -54,8 +54,7 @@ class HttpProxy:
         self.half_closes = native.HALF_CLOSE in context.features
         self._context = context
         self._request = request
-        self._user = request.http_user.encode()
-        self._password = request.http_pwd.encode()
+        self._login = BasicLogin(request.http_user, request.http_pwd)
         self._rules: dict[str, RequestRules] = {}
         self._make_rules("")  # what is wrong with them is the client's to hear
         self._host = host = context.vhosts.http
@@ -71,13 +70,7 @@ class HttpProxy:
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """See Site.admits; takes the same time whatever is wrong with them."""
-        if not (self._user or self._password):
-            return True
-        if credentials is None:
-            return False
-        user, password = (text.encode() for text in credentials)
-        right_user = hmac.compare_digest(user, self._user)
-        return hmac.compare_digest(password, self._password) and right_user
+        return self._login.admits(credentials)
 
     def choose(self, _visitor_ip: str) -> HttpProxy:
         """See Sites.choose."""

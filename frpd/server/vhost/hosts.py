@@ -1,4 +1,4 @@
-"""VirtualHosts: what the server has of http and https hosts, for proxies and the service."""
+"""VirtualHosts: the hosts that a server's proxies share, for proxies and the service."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from frpd.config.server import ServerConfig
 from frpd.metrics.access import ProxyAccess, Sink
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
+from frpd.server.vhost.connect_host import ConnectHost
 from frpd.server.vhost.http_host import HttpHost
 from frpd.server.vhost.https_host import HttpsHost
 
 
 class VirtualHosts:
-    """Both kinds; without a port a host takes no proxies, and nobody comes. Loop thread only.
+    """All kinds; without a port a host takes no proxies, and nobody comes. Loop thread only.
 
     Args:
         loop: the loop.
@@ -36,19 +37,23 @@ class VirtualHosts:
         self.subdomain_host = config.subdomain_host
         self.http = HttpHost(loop, config, running, page, access)
         self.https = HttpsHost(loop, config)
+        self.connect = ConnectHost(loop, config)
 
     def use(self, config: ServerConfig, page: bytes | None) -> None:
         """Go on with another configuration. Proxies stay, and can be reached at its ports."""
         self.subdomain_host = config.subdomain_host
         self.http.use(config, page)
         self.https.use(config)
+        self.connect.use(config)
 
     def go_away(self) -> None:
         """Take no visitors and no requests any more; what is under way goes on."""
         self.http.go_away()
         self.https.close()
+        self.connect.close()
 
     def close(self) -> None:
         """Drop all visitors that are not with a relay. Idempotent."""
         self.http.close()
         self.https.close()
+        self.connect.close()
