@@ -16,7 +16,6 @@ from frpd.transports import TRANSPORTS
 
 _SERVER_PORTS: Final = {
     "kcp_bind_port": "KCP",
-    "bind_udp_port": "xtcp",
 }
 
 

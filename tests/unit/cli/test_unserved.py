@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 SERVED = {"stcp", "sudp"}
 PORTS = {
     "kcp_bind_port": "KCP",
-    "bind_udp_port": "xtcp",
 }
 
 
