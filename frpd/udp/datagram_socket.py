@@ -265,6 +265,12 @@ class DatagramSocket:
             at = stop
         return sent
 
+    def detach(self) -> socket.socket:
+        """Give the kernel's socket up, open; the rest is as after close()."""
+        self._closed = True
+        self._watch.close()
+        return self._sock
+
     def close(self) -> None:
         """Close it. Idempotent."""
         if not self._closed:

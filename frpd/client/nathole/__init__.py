@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from frpd.client.nathole.generation import OwnerWay, VisitorWay
+from frpd.client.nathole.generation import NEWEST, OwnerWay, VisitorWay
+from frpd.client.nathole.hole import OwnerHole, VisitorHole
 
-VISITOR_WAYS: Final[Mapping[str, VisitorWay]] = {}
-OWNER_WAYS: Final[Mapping[str, OwnerWay]] = {}
+VISITOR_WAYS: Final[Mapping[str, VisitorWay]] = {NEWEST: VisitorHole}
+OWNER_WAYS: Final[Mapping[str, OwnerWay]] = {NEWEST: OwnerHole}

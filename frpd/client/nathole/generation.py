@@ -25,7 +25,7 @@ from typing import Final, Protocol, TypeAlias
 
 from frpd.client.nathole.answers import Answers
 from frpd.client.nathole.tunnel import Tunnel
-from frpd.config.proxies import ProxyConfig
+from frpd.config.proxies import SecretProxyConfig
 from frpd.config.visitors import VisitorConfig
 from frpd.entropy import Entropy
 from frpd.errors import FrpError
@@ -77,6 +77,8 @@ class HoleContext:
     """Of the visitor or proxy."""
     stun_server: str
     """host:port of nat_hole_stun_server."""
+    tells_local_addresses: bool = True
+    """So that ends in one network find each other there."""
     sockets: SocketBudget = field(default_factory=SocketBudget)
 
 
@@ -108,10 +110,23 @@ class Puncher(Protocol):
 VisitorWay: TypeAlias = Callable[
     [HoleContext, VisitorConfig, Signalling, OnTunnel, OnFailed], Puncher
 ]
-OwnerWay: TypeAlias = Callable[
-    [HoleContext, ProxyConfig, Signalling, Endpoint, NatHoleSid, OnTunnel, OnFailed], Puncher
-]
-"""Owns the work stream, and closes it when its attempt is over or cancelled."""
+
+
+class OwnerWay(Protocol):
+    """Makes an owner's attempt."""
+
+    def __call__(
+        self,
+        context: HoleContext,
+        config: SecretProxyConfig,
+        signalling: Signalling,
+        work: Endpoint,
+        notice: NatHoleSid,
+        *,
+        on_tunnel: OnTunnel,
+        on_failed: OnFailed,
+    ) -> Puncher:
+        """Own the work stream, and close it when the attempt is over or cancelled."""
 
 
 def way_of(

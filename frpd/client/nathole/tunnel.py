@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
 
@@ -18,6 +19,10 @@ MAX_STREAMS: Final = 1024
 
 OnStream: TypeAlias = Callable[[Endpoint], None]
 OnFailed: TypeAlias = Callable[[TransportError], None]
+
+CONVERSATION: Final = 1
+"""The number of every tunnel's KCP conversation."""
+WINDOW_SEGMENTS: Final = 1024
 
 
 class Tunnel(Protocol):
@@ -54,6 +59,38 @@ class Tunnel(Protocol):
 
     def describe(self) -> str:
         """Return what it is and where to, for logs."""
+
+
+def kcp_tunnel(
+    loop: SelectorLoop,
+    sock: socket.socket,
+    *,
+    is_visitor: bool,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
+    once: bool = False,
+) -> MuxTunnel:
+    """Return a tunnel of KCP and yamux over it.
+
+    Args:
+        loop: the loop.
+        sock: connected to the far end; owned from now on.
+        is_visitor: as for MuxTunnel, and the rest too.
+        keepalive_seconds: frp's ends use 10 since 0.49, and 5 before.
+        once: see Tunnel.
+    """
+    from frpd.transports.kcp_endpoint import KcpEndpoint  # noqa: PLC0415 # few clients need it
+
+    carrier = KcpEndpoint.over_socket(
+        loop, sock, CONVERSATION, send_window=WINDOW_SEGMENTS, receive_window=WINDOW_SEGMENTS
+    )
+    return MuxTunnel(
+        loop,
+        carrier,
+        is_visitor=is_visitor,
+        kind="kcp",
+        keepalive_seconds=keepalive_seconds,
+        once=once,
+    )
 
 
 class MuxTunnel:
