@@ -80,14 +80,14 @@ class KcpConnection:
     @property
     def readable_bytes(self) -> int:
         """How many bytes wait to be read."""
-        return self._session.readable_bytes
+        return self._session.inbox.readable_bytes
 
     def read(self, limit: int) -> bytes:
         """Remove and return at most ``limit`` bytes, in order; b"" if there is nothing now.
 
         That may open our window: ask for ``datagrams_to_send`` afterwards.
         """
-        return self._session.read(limit)
+        return self._session.inbox.read(limit)
 
     def room(self) -> int:
         """Return how many bytes ``send`` would take."""
@@ -104,7 +104,10 @@ class KcpConnection:
 
     @property
     def is_dead(self) -> bool:
-        """Whether the peer has left us without an answer for too long: give up."""
+        """Whether the peer has left us without an answer for too long: give up.
+
+        Known after ``datagrams_to_send``, which then returns nothing any more.
+        """
         return self._session.is_dead
 
     def datagrams_to_send(self, now: float) -> list[bytes]:

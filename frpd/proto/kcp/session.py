@@ -4,15 +4,16 @@ Source: skywind3000/kcp (ikcp.c) with the settings that frp gives xtaci/kcp-go:
 nodelay 1, interval 20 ms, resend 2, no congestion window, stream mode. Unlike
 there nothing waits for a tick: what may leave is returned by the next call.
 
-In flight are never more segments than our send window and the peer's free
-window allow. Numbers and timestamps are 32 bits wide and wrap.
+In flight are never more segments than our allowance and the peer's free
+window admit. Numbers and timestamps are 32 bits wide and wrap.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from frpd.proto.kcp.allowance import Allowance
+from frpd.proto.kcp.inbox import Inbox
 from frpd.proto.kcp.rtt import RoundTrip
 from frpd.proto.kcp.segment import (
     ACK,
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 PENDING_BYTES: Final = 262144
 """The most that waits behind what is in flight."""
-BURST_SEGMENTS: Final = 256
-"""The most segments with payload that leave at once, so that a turn of the loop stays short."""
+BURST_SEGMENTS: Final = 128
+"""About as many segments with payload leave at once, so that a turn of the loop stays short."""
 FIRST_PEER_WINDOW: Final = 32
 """What the peer is thought to have room for before it has said so."""
 FAST_RESEND: Final = 2
@@ -48,7 +49,6 @@ MAX_PROBE_SECONDS: Final = 120.0
 
 _MASK: Final = 0xFFFFFFFF
 _HALF: Final = 0x80000000
-_MAX_WINDOW: Final = 0xFFFF
 
 
 class _Sent:
@@ -84,38 +84,30 @@ class KcpSession:
     """
 
     __slots__ = (
-        "_ack_due",
-        "_acks",
+        "_allowance",
         "_ask",
-        "_early",
         "_flight",
-        "_last_ack",
         "_lost",
         "_next_number",
         "_peer_window",
         "_pending",
         "_probe_at",
         "_probe_seconds",
-        "_ready",
-        "_ready_bytes",
-        "_receive_next",
-        "_receive_window",
         "_resend_at",
         "_round_trip",
         "_send_una",
-        "_send_window",
         "_skipped",
-        "_tell",
         "conversation",
+        "inbox",
         "is_dead",
     )
 
     def __init__(self, conversation: int, *, send_window: int, receive_window: int) -> None:
         self.conversation = conversation
         self.is_dead = False
+        self.inbox = Inbox(receive_window)
         self._round_trip = RoundTrip()
-        # What we send.
-        self._send_window = min(send_window, _HALF - 1)
+        self._allowance = Allowance(send_window)
         self._peer_window = FIRST_PEER_WINDOW
         self._pending = bytearray()
         self._flight: dict[int, _Sent] = {}  # by number, in order of numbers
@@ -127,52 +119,6 @@ class KcpSession:
         self._ask = False
         self._probe_at: float | None = None
         self._probe_seconds = FIRST_PROBE_SECONDS
-        # What we receive.
-        self._receive_window = min(receive_window, _MAX_WINDOW)
-        self._receive_next = 0
-        self._early: dict[int, bytes] = {}  # payloads ahead of a gap
-        self._ready: deque[bytes] = deque()
-        self._ready_bytes = 0
-        self._acks: dict[int, int] = {}  # timestamps by number, of what came ahead of a gap
-        self._last_ack = (0, 0)
-        self._ack_due = False
-        self._tell = False
-
-    # What was received, for the owner.
-
-    @property
-    def readable_bytes(self) -> int:
-        """How many bytes wait to be read."""
-        return self._ready_bytes
-
-    def read(self, limit: int) -> bytes:
-        """Remove and return at most ``limit`` bytes, in order; nothing if there is nothing."""
-        ready = self._ready
-        if not ready or limit <= 0:
-            return b""
-        was_full = len(ready) >= self._receive_window
-        if limit >= self._ready_bytes:
-            taken = b"".join(ready)
-            ready.clear()
-        else:
-            taken = self._read_some(limit)
-        self._ready_bytes -= len(taken)
-        if was_full and len(ready) < self._receive_window:
-            self._tell = True  # the peer was told that there is no room
-            self._release_early()
-        return taken
-
-    def _read_some(self, limit: int) -> bytes:
-        ready = self._ready
-        parts = []
-        while limit > 0:
-            part = ready.popleft()
-            if len(part) > limit:
-                ready.appendleft(part[limit:])
-                part = part[:limit]
-            parts.append(part)
-            limit -= len(part)
-        return b"".join(parts)
 
     # What is to be sent.
 
@@ -205,6 +151,7 @@ class KcpSession:
         """
         clock = int(now * 1000) & _MASK
         newest: tuple[int, int] | None = None
+        inbox = self.inbox
         end = len(data)
         while offset < end:
             if end - offset < HEADER_BYTES:
@@ -217,17 +164,18 @@ class KcpSession:
                 return False
             moved = self._take_una(una, window)
             if command == PUSH:
-                self._take_push(number, timestamp, data[offset : offset + length])
+                inbox.take(number, timestamp, data[offset : offset + length])
             elif command == ACK:
                 if self._flight.pop(number, None) is not None:
                     moved = True
+                    self._allowance.arrived(1)
                     if newest is None or (number - newest[0]) & _MASK < _HALF:
                         newest = (number, timestamp)
                     self._shrink()
                 if moved:
                     self._round_trip.measured((clock - timestamp) & _MASK)
             elif command == WINDOW_ASK:
-                self._tell = True
+                inbox.opened = True  # which is told
             elif command != WINDOW_TELL:
                 return False
             offset += length
@@ -243,15 +191,20 @@ class KcpSession:
         self._peer_window = window
         if ahead == 0:
             return False
-        pop = self._flight.pop
+        flight = self._flight
+        before = len(flight)
         for number in range(self._send_una, self._send_una + ahead):
-            pop(number & _MASK, None)
+            flight.pop(number & _MASK, None)
+        self._allowance.arrived(before - len(flight))
         self._send_una = una
         self._shrink()
         return True
 
     def _shrink(self) -> None:
-        self._send_una = next(iter(self._flight), self._next_number)
+        number, flight = self._send_una, self._flight
+        while number != self._next_number and number not in flight:
+            number = (number + 1) & _MASK
+        self._send_una = number
 
     def _overtake(self, newest: int, timestamp: int) -> None:
         """A later segment arrived: count it against those that went before it."""
@@ -265,35 +218,6 @@ class KcpSession:
                 else:
                     self._skipped[number] = None
 
-    def _take_push(self, number: int, timestamp: int, payload: bytes) -> None:
-        ahead = (number - self._receive_next) & _MASK
-        if ahead == 0 and len(self._ready) < self._receive_window:
-            if payload:  # an empty one would fill the window with nothing to read
-                self._ready.append(payload)
-                self._ready_bytes += len(payload)
-            self._receive_next = (number + 1) & _MASK
-            if self._early:
-                self._release_early()
-        elif ahead < self._receive_window:
-            self._early.setdefault(number, payload)
-            if len(self._acks) < self._receive_window:
-                self._acks[number] = timestamp
-        elif ahead < _HALF:
-            return  # beyond the window: as if it had been lost
-        self._last_ack = (number, timestamp)
-        self._ack_due = True
-
-    def _release_early(self) -> None:
-        early, ready = self._early, self._ready
-        while len(ready) < self._receive_window:
-            payload = early.pop(self._receive_next, None)
-            if payload is None:
-                break
-            if payload:
-                ready.append(payload)
-                self._ready_bytes += len(payload)
-            self._receive_next = (self._receive_next + 1) & _MASK
-
     # Datagrams out.
 
     def bodies_to_send(self, now: float) -> list[bytes]:
@@ -304,7 +228,7 @@ class KcpSession:
         if self.is_dead:
             return []
         clock = int(now * 1000) & _MASK
-        free = max(0, self._receive_window - len(self._ready))
+        free = self.inbox.free
         bodies: list[bytes] = []
         body = b""
         for piece in self._control(free):
@@ -326,25 +250,18 @@ class KcpSession:
     def _control(self, free: int) -> list[bytes]:
         """Return acknowledgements and what is to be said of windows."""
         pieces = []
-        una = self._receive_next
+        una = self.inbox.next_number
 
         def piece(command: int, number: int, timestamp: int) -> bytes:
             return HEADER.pack(self.conversation, command, 0, free, timestamp, number, una, 0)
 
-        if self._ack_due:
-            self._ack_due = False
-            last, last_timestamp = self._last_ack
-            for number, timestamp in self._acks.items():
-                # What lies before the gap is said by una already.
-                if number != last and (number - una) & _MASK < _HALF:
-                    pieces.append(piece(ACK, number, timestamp))
-            self._acks.clear()
-            pieces.append(piece(ACK, last, last_timestamp))
+        for number, timestamp in self.inbox.acknowledgements():
+            pieces.append(piece(ACK, number, timestamp))
         if self._ask:
             self._ask = False
             pieces.append(piece(WINDOW_ASK, 0, 0))
-        if self._tell:
-            self._tell = False
+        if self.inbox.opened:
+            self.inbox.opened = False
             pieces.append(piece(WINDOW_TELL, 0, 0))
         return pieces
 
@@ -352,9 +269,8 @@ class KcpSession:
         self, bodies: list[bytes], body: bytes, now: float, clock: int, free: int
     ) -> bytes:
         """Add what is lost, then what is new; return the last body, which is not full."""
-        pack, conversation, una = HEADER.pack, self.conversation, self._receive_next
-        burst = BURST_SEGMENTS
-        fresh = self._fresh(now, clock, burst)
+        pack, conversation, una = HEADER.pack, self.conversation, self.inbox.next_number
+        fresh = self._fresh(now, clock, max(1, BURST_SEGMENTS - len(self._lost)))
         if self._skipped:
             if not fresh:  # then no more acknowledgements would come that tell of the loss
                 self._lost.update(self._skipped)
@@ -372,7 +288,7 @@ class KcpSession:
         """Cut new segments as far as the windows allow."""
         pending = self._pending
         number = self._next_number
-        window = min(self._send_window, self._peer_window)
+        window = min(self._allowance.segments, self._peer_window)
         count = min(burst, window - ((number - self._send_una) & _MASK))
         if count <= 0 or not pending:
             return []
@@ -410,6 +326,7 @@ class KcpSession:
             if sent.transmissions >= DEAD_TRANSMISSIONS and now - sent.first_sent >= DEAD_SECONDS:
                 self.is_dead = True
             again.append((number, sent.payload))
+        self._allowance.lost(len(again), len(self._flight))
         return again
 
     # Time.
@@ -422,9 +339,9 @@ class KcpSession:
         """
         if self.is_dead:
             return None
-        window = min(self._send_window, self._peer_window)
+        window = min(self._allowance.segments, self._peer_window)
         in_flight = (self._next_number - self._send_una) & _MASK
-        speaks = self._ack_due or self._ask or self._tell
+        speaks = self.inbox.ack_due or self.inbox.opened or self._ask
         if speaks or self._lost or self._skipped or (self._pending and in_flight < window):
             return now_due
         deadline = self._resend_at if self._flight else None
