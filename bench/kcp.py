@@ -17,9 +17,11 @@ CHUNK_BYTES = 65536
 RUNS = 3
 
 
-def transfer(*, parity: bool, lose_every: int = 0) -> tuple[float, float, int]:
+def transfer(
+    *, parity: bool, spares: bool = False, lose_every: int = 0
+) -> tuple[float, float, int]:
     """Move a lot of bytes; return the seconds of sender and receiver, and the datagrams."""
-    sender = KcpConnection(1, now=0.0, sends_parity=parity)
+    sender = KcpConnection(1, now=0.0, sends_parity=parity, spares_parity=spares)
     receiver = KcpConnection(1, now=0.0, sends_parity=parity)
     chunk = bytes(CHUNK_BYTES)
     now = 0.0
@@ -80,15 +82,17 @@ def main() -> None:
     print(
         f"parity of ten: {ours:.0f} us ({plain:.0f} us product by product); 3 lost: {lost:.0f} us"
     )
-    for title, parity, lose_every in (
-        ("with parity", True, 0),
-        ("without parity", False, 0),
-        ("with parity, 1 in 50 lost", True, 50),
+    for title, parity, spares, lose_every in (
+        ("with parity", True, False, 0),
+        ("without parity", False, False, 0),
+        ("parity spared", True, True, 0),
+        ("with parity, 1 in 50 lost", True, False, 50),
+        ("parity spared, 1 in 50 lost", True, True, 50),
     ):
-        runs = [transfer(parity=parity, lose_every=lose_every) for _ in range(RUNS)]
+        runs = [transfer(parity=parity, spares=spares, lose_every=lose_every) for _ in range(RUNS)]
         sending, receiving, count = (min(column) for column in zip(*runs, strict=True))
         print(
-            f"{title:26s} sender {TOTAL_BYTES / sending / 1e6:6.0f} MB/s"
+            f"{title:28s} sender {TOTAL_BYTES / sending / 1e6:6.0f} MB/s"
             f" ({sending / count * 1e6:4.1f} us a datagram),"
             f" receiver {TOTAL_BYTES / receiving / 1e6:6.0f} MB/s"
             f" ({receiving / count * 1e6:4.1f} us), {count} datagrams of {PAYLOAD_BYTES} bytes"

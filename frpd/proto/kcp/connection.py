@@ -6,7 +6,7 @@ turns sends what ``datagrams_to_send`` returns and sets a timer for ``next_deadl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from frpd.proto.kcp.fec import FecReader, FecWriter
 from frpd.proto.kcp.segment import (
@@ -21,6 +21,9 @@ from frpd.proto.kcp.session import KcpSession
 if TYPE_CHECKING:
     from frpd.proto.buffer import Buffer
 
+CALM_DATAGRAMS: Final = 2000
+"""So many without a loss, and parity is spared if that is asked for."""
+
 __all__ = ["KcpConnection", "conversation_of", "is_parity", "opens"]
 
 
@@ -34,9 +37,21 @@ class KcpConnection:
         receive_window: the most segments that wait to be read.
         sends_parity: without it three sequence numbers are left out after ten
             datagrams, which a peer takes for parity that was lost.
+        spares_parity: leave parity out while the path loses nothing: after
+            ``CALM_DATAGRAMS``, until a segment has to be sent again.
     """
 
-    __slots__ = ("_now", "_reader", "_session", "_writer", "conversation", "ignored")
+    __slots__ = (
+        "_calm",
+        "_now",
+        "_reader",
+        "_sent_again",
+        "_session",
+        "_spares_parity",
+        "_writer",
+        "conversation",
+        "ignored",
+    )
 
     def __init__(
         self,
@@ -46,6 +61,7 @@ class KcpConnection:
         send_window: int = 1024,
         receive_window: int = 1024,
         sends_parity: bool = True,
+        spares_parity: bool = False,
     ) -> None:
         self.conversation = conversation
         self.ignored = 0
@@ -56,6 +72,9 @@ class KcpConnection:
         )
         self._reader = FecReader()
         self._writer = FecWriter(sends_parity=sends_parity)
+        self._spares_parity = sends_parity and spares_parity
+        self._sent_again = 0
+        self._calm = 0  # datagrams since the last loss, or the beginning
 
     def receive_datagram(self, data: Buffer, now: float) -> None:
         """Take one datagram, whatever it is; what makes no sense is counted and ignored."""
@@ -115,9 +134,19 @@ class KcpConnection:
         self._now = now
         wrap = self._writer.wrap
         datagrams: list[bytes] = []
-        for body in self._session.bodies_to_send(now):
+        bodies = self._session.bodies_to_send(now)
+        if self._spares_parity:
+            self._judge_path(len(bodies))
+        for body in bodies:
             wrap(body, datagrams)
         return datagrams
+
+    def _judge_path(self, count: int) -> None:
+        """Parity pays where something is lost: it is a third of the work and of the traffic."""
+        again = self._session.sent_again
+        self._calm = self._calm + count if again == self._sent_again else 0
+        self._sent_again = again
+        self._writer.sends_parity = self._calm < CALM_DATAGRAMS
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_deadline`` is due; a time that has passed means at once."""

@@ -24,13 +24,17 @@ _PARITY_HEADER = Struct("<IH")  # what would be the size is coded as well
 
 
 class FecWriter:
-    """Puts the head ahead of bodies and parity behind groups of them."""
+    """Puts the head ahead of bodies and parity behind groups of them.
 
-    __slots__ = ("_number", "_sends_parity", "_shards")
+    Args:
+        sends_parity: may be changed at any time; without it, its numbers are left out.
+    """
+
+    __slots__ = ("_number", "_shards", "sends_parity")
 
     def __init__(self, *, sends_parity: bool) -> None:
         self._number = 0
-        self._sends_parity = sends_parity
+        self.sends_parity = sends_parity
         self._shards: list[bytes] = []
 
     def wrap(self, body: bytes, datagrams: list[bytes]) -> None:
@@ -42,7 +46,7 @@ class FecWriter:
         shards.append(datagram)
         self._number = number + 1
         if len(shards) == DATA_SHARDS:
-            if self._sends_parity:
+            if self.sends_parity:
                 coded = parity_of([shard[CODED_FROM:] for shard in shards])
                 datagrams += [
                     _PARITY_HEADER.pack(row, PARITY_SHARD) + shard

@@ -100,11 +100,14 @@ class KcpSession:
         "conversation",
         "inbox",
         "is_dead",
+        "sent_again",
     )
 
     def __init__(self, conversation: int, *, send_window: int, receive_window: int) -> None:
         self.conversation = conversation
         self.is_dead = False
+        self.sent_again = 0
+        """How many segments were taken for lost."""
         self.inbox = Inbox(receive_window)
         self._round_trip = RoundTrip()
         self._allowance = Allowance(send_window)
@@ -326,6 +329,7 @@ class KcpSession:
             if sent.transmissions >= DEAD_TRANSMISSIONS and now - sent.first_sent >= DEAD_SECONDS:
                 self.is_dead = True
             again.append((number, sent.payload))
+        self.sent_again += len(again)
         self._allowance.lost(len(again), len(self._flight))
         return again
 

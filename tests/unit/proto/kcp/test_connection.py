@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frpd.proto.kcp.connection import KcpConnection, conversation_of
+from frpd.proto.kcp.connection import CALM_DATAGRAMS, KcpConnection, conversation_of
 from frpd.proto.kcp.segment import DATA_SHARD, DATAGRAM_BYTES, FEC_BYTES, FEC_HEADER, HEADER
 from tests.unit.proto.kcp.recorded import MUXED, PUNCHED, directions, load
 
@@ -87,6 +87,27 @@ def test_without_parity_a_peer_gets_all_the_same() -> None:
         assert datagram[4] == DATA_SHARD
         receiver.receive_datagram(memoryview(bytearray(datagram)), 0.0)
     assert receiver.read(1 << 20) == PAYLOAD
+
+
+def test_parity_is_spared_while_nothing_is_lost_if_that_is_asked_for() -> None:
+    connection = KcpConnection(9, now=0.0, spares_parity=True)
+
+    def kinds(count: int) -> set[int]:
+        found: set[int] = set()
+        for number in range(count):
+            body = HEADER.pack(9, 81, 0, 32, 0, number, 0, 0)
+            connection.receive_datagram(body, 0.0)
+            found.update(datagram[4] for datagram in connection.datagrams_to_send(0.0))
+        return found
+
+    assert kinds(20) == {0xF1, 0xF2}
+    kinds(CALM_DATAGRAMS)
+    assert kinds(20) == {0xF1}
+    connection.send(b"lost")
+    connection.datagrams_to_send(0.0)
+    connection.handle_deadline(1.0)
+    connection.datagrams_to_send(1.0)
+    assert kinds(20) == {0xF1, 0xF2}
 
 
 def test_a_plain_peer_is_heard() -> None:
