@@ -136,3 +136,12 @@ def test_what_is_remembered_is_bounded() -> None:
             reader.receive(renumbered(datagram, number_of(datagram) + group * 13))
     assert len(reader._shards) == REMEMBERED
     assert len(reader._open) <= MAX_OPEN_GROUPS
+
+
+def test_parity_without_end_recovers_nothing() -> None:
+    reader = FecReader()
+    for number in range(100, 140):
+        assert reader.receive(FEC_HEADER.pack(number, PARITY_SHARD, 9) + bytes(24)) == []
+    for number in (203, 202, 201, 200):
+        assert reader.receive(FEC_HEADER.pack(number, PARITY_SHARD, 9) + bytes(24)) == []
+    assert reader.receive(FEC_HEADER.pack(204, PARITY_SHARD, 9) + bytes(24)) == []

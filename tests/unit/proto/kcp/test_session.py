@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from frpd.proto.kcp.allowance import FLOOR_SEGMENTS
 from frpd.proto.kcp.segment import ACK, BODY_BYTES, HEADER, PAYLOAD_BYTES, PUSH
 from frpd.proto.kcp.segment import WINDOW_ASK as ASK
 from frpd.proto.kcp.segment import WINDOW_TELL as TELL
@@ -294,3 +295,25 @@ def test_numbers_wrap() -> None:
     assert [number for _, number in heads(session.bodies_to_send(0.0))] == numbers[:2]
     session.receive(segment(TELL, una=2), 0, 0.0)
     assert not session.unsent_or_unacked
+
+
+def test_what_was_answered_after_all_is_not_sent_again() -> None:
+    session = a_session()
+    sent_segments(session, 2)
+    session.handle_deadline(FIRST_TIMEOUT)
+    session.receive(segment(ACK, number=0, una=1), 0, FIRST_TIMEOUT)
+    assert heads(session.bodies_to_send(FIRST_TIMEOUT)) == [(PUSH, 1)]
+    assert session.sent_again == 1
+
+
+def test_what_was_lost_leaves_in_bursts_as_well() -> None:
+    session = a_session()
+    session.receive(segment(TELL, window=1024), 0, 0.0)
+    session._allowance.arrived(1024)
+    session.send(bytes(PAYLOAD_BYTES * (BURST_SEGMENTS + 5)))
+    assert len(session.bodies_to_send(0.0) + session.bodies_to_send(0.0)) == BURST_SEGMENTS + 5
+    session.handle_deadline(FIRST_TIMEOUT)
+    assert len(session.bodies_to_send(FIRST_TIMEOUT)) == BURST_SEGMENTS
+    assert session.next_deadline(FIRST_TIMEOUT) == FIRST_TIMEOUT
+    assert len(session.bodies_to_send(FIRST_TIMEOUT)) == 5
+    assert session._allowance.segments == FLOOR_SEGMENTS
