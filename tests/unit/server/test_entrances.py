@@ -74,20 +74,28 @@ def test_they_are_bound_in_order_or_not_at_all() -> None:
 
 
 def test_the_next_process_keeps_what_its_settings_still_ask_for() -> None:
-    settings = replace(config(7000, http=80), allow_ports=PortSet.parse("80,6000-6009,7000,7500"))
+    settings = replace(
+        config(7000, http=80),
+        bind_udp_port=6001,
+        allow_ports=PortSet.parse("80,6000-6009,7000,7500"),
+    )
     wanted = still_wanted(settings, [("0.0.0.0", 7500), (HERE, 0)])
     kept = [
         (Place(TCP, HERE, 7000), ""),
         (Place(TCP, HERE, 80), ""),
         (Place(TCP, "*", 7500), ""),
         (Place(TCP, HERE, 6000), "proxy%20ssh"),
+        (Place(TCP, HERE, 6001), "proxy%20ssh"),
         (Place(UDP, HERE, 6000), "proxy%20dns"),
+        (Place(UDP, HERE, 6001), ""),
         (Place(UDP, HERE, 7500), "proxy%20dns"),  # another book than that of TCP
         (Place(TCP, HERE, 7000), "proxy%20ssh"),  # the program takes it over
     ]
     closed = [
         (Place(TCP, "*", 7000), ""),
         (Place(TCP, HERE, 443), ""),
+        (Place(TCP, HERE, 6001), ""),
+        (Place(UDP, HERE, 6000), ""),
         (Place(TCP, HERE, 7500), "proxy%20ssh"),  # would be in the dashboard's way
         (Place(TCP, HERE, 6010), "proxy%20ssh"),
         (Place(TCP, "*", 6000), "proxy%20ssh"),

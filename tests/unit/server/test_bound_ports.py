@@ -1,0 +1,42 @@
+"""bind_ports: all that a configuration names, or nothing."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from frpd.config.server import ServerConfig
+from frpd.net.listener import ListenError
+from frpd.net.socket_store import SocketStore
+from frpd.server.bound_ports import bind_ports
+from tests.helpers.ports import free_port, is_free
+
+
+def config(**keys: int) -> ServerConfig:
+    return ServerConfig(bind_addr="127.0.0.1", proxy_bind_addr="127.0.0.1", **keys)  # type: ignore[arg-type] # all are numbers
+
+
+def test_entrances_come_first_and_in_their_order() -> None:
+    wanted = config(bind_port=free_port(), vhost_http_port=free_port(), bind_udp_port=free_port())
+    bound = bind_ports(wanted, SocketStore())
+    where = [(sock.type, sock.getsockname()[1]) for sock in bound]
+    for sock in bound:
+        sock.close()
+    assert where == [
+        (socket.SOCK_STREAM, wanted.bind_port),
+        (socket.SOCK_STREAM, wanted.vhost_http_port),
+        (socket.SOCK_DGRAM, wanted.bind_udp_port),
+    ]
+
+
+def test_nothing_stays_bound_if_one_cannot_be_had() -> None:
+    wanted = config(bind_port=free_port(), bind_udp_port=free_port())
+    with socket.create_server(("127.0.0.1", wanted.bind_port)):
+        with pytest.raises(ListenError):
+            bind_ports(wanted, SocketStore())
+        with socket.socket(type=socket.SOCK_DGRAM) as again:
+            again.bind(("127.0.0.1", wanted.bind_udp_port))
+            with pytest.raises(ListenError):
+                bind_ports(wanted, SocketStore())
+    assert is_free(wanted.bind_port)
