@@ -317,3 +317,11 @@ def test_what_was_lost_leaves_in_bursts_as_well() -> None:
     assert session.next_deadline(FIRST_TIMEOUT) == FIRST_TIMEOUT
     assert len(session.bodies_to_send(FIRST_TIMEOUT)) == 5
     assert session._allowance.segments == FLOOR_SEGMENTS
+
+
+def test_an_answer_alone_moves_the_window() -> None:
+    session = a_session(send_window=2)
+    session.send(bytes(PAYLOAD_BYTES * 4))
+    assert heads(session.bodies_to_send(0.0)) == [(PUSH, 0), (PUSH, 1)]
+    session.receive(segment(ACK, number=1) + segment(ACK, number=0), 0, 0.0)
+    assert heads(session.bodies_to_send(0.0)) == [(PUSH, 2), (PUSH, 3)]
