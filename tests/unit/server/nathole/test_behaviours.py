@@ -190,7 +190,7 @@ def test_ports_near_the_last_one_are_tried(
 
 @given(st.integers(1, 65535), st.integers(0, 65534), st.sampled_from([2, 10]))
 def test_no_range_is_long_or_leaves_the_ports(port: int, difference: int, near: int) -> None:
-    peer = NatFeature("BehaviorPortChanged", difference, is_public=False)
+    peer = NatFeature(REGULAR.kind, difference)
     told = instructions(1, Behaviour(R, near_ports=near), Behaviour(S), peer, port)
     (ports,) = told.candidate_ports
     assert 1 <= ports.from_ <= port <= ports.to <= 65535

@@ -23,7 +23,7 @@ def test_a_nat_is_known_by_what_differs(
     mapped: list[str], nat_type: str, behavior: str, difference: int, regular: bool
 ) -> None:
     nat = classify(mapped, ["10.0.0.1"])
-    assert (nat.nat_type, nat.behavior) == (nat_type, behavior)
+    assert (nat.kind.nat_type, nat.kind.behavior) == (nat_type, behavior)
     assert (nat.ports_difference, nat.is_regular) == (difference, regular)
     assert nat.is_hard is (nat_type == "HardNAT")
     assert not nat.is_public
@@ -45,6 +45,9 @@ def test_people_read_it_in_frp_s_words() -> None:
         return nat.describe()
 
     assert told(classify(["1.1.1.1:5"] * 2, [])) == "EasyNAT (BehaviorNoChange)"
-    assert told(classify(["1.1.1.1:5"] * 2, ["1.1.1.1"])) == "EasyNAT (BehaviorNoChange, public)"
+    assert (
+        told(classify(["1.1.1.1:5"] * 2, ["1.1.1.1"]))
+        == "EasyNAT (BehaviorNoChange, public network)"
+    )
     hard = classify(["1.1.1.1:5", "1.1.1.1:6"], [])
-    assert told(hard) == "HardNAT (BehaviorPortChanged, regular)"
+    assert told(hard) == "HardNAT (BehaviorPortChanged), regular ports"
