@@ -25,6 +25,7 @@ LATE: Final = (
     "frpd.admin.frps_api",
     "frpd.admin.metrics",
     "frpd.admin.web_server",
+    "frpd.client.nathole.early",
     "frpd.config.flags",
     "frpd.config.kinds",
     "frpd.metrics.store",
