@@ -5,6 +5,7 @@ from __future__ import annotations
 from frpd.client.plugins import PLUGINS
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.client.proxies.xtcp import XtcpProxy
 from frpd.config.fields import PLUGINS as KNOWN_PLUGINS
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import ProxyError
@@ -29,4 +30,6 @@ def make_server(context: ProxyContext, config: ProxyConfig) -> ServesWork:
         raise ProxyError(f"plugin [{plugin}] cannot serve a proxy of type [{kind}]")
     if plugin not in PLUGINS:
         raise ProxyError(f"plugin [{plugin}] is not supported yet")
+    if kind == "xtcp":  # each user of a tunnel is the plugin's
+        return XtcpProxy(context, config, PLUGINS[plugin])
     return PLUGINS[plugin](context, config)

@@ -16,6 +16,7 @@ from frpd.client.login_attempt import (
     closed_hint,
     make_login,
 )
+from frpd.client.nathole.generation import HoleContext
 from frpd.client.proxies.base import ProxyContext
 from frpd.client.proxy_table import Build, ProxyEntry, ProxyTable, Send
 from frpd.client.reload import SetupChanges, compare, for_user
@@ -98,6 +99,9 @@ class Service:
         token = common.token.reveal() if common.native != native.OFF else None
         self._secret = StretchedSecret(pool, token)
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
+        self._holes = HoleContext(
+            loop, entropy, connector.resolver, _log, stun_server=common.nat_hole_stun_server
+        )
         self._windows = WindowBudget(common.window_budget_bytes, MAX_WINDOW_BYTES)
         self._backoff = Backoff(entropy)
         self._link: ServerLink | None = None
@@ -426,10 +430,15 @@ class Service:
                 udp_session_seconds=self._common.udp_session_timeout,
                 udp_max_sessions=self._common.udp_max_sessions,
                 pipes=self._pipes,
+                holes=self._holes,
+                find=self._find_visitor,
             )
             return build(context, config)
 
         return make
+
+    def _find_visitor(self, section: str) -> Visitor | None:
+        return self.visitors.find(section)
 
     def _server_maker(self, connector: Connector) -> Build:
         def context(config: ProxyConfig) -> ProxyContext:
@@ -447,6 +456,8 @@ class Service:
                 udp_packet_bytes=self._common.udp_packet_size,
                 udp_session_seconds=self._common.udp_session_timeout,
                 udp_max_sessions=self._common.udp_max_sessions,
+                holes=self._holes,
+                session=lambda: self._control,
             )
 
         return lambda config: make_server(context(config), config)

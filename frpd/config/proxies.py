@@ -120,11 +120,13 @@ class StcpProxyConfig(SecretProxyConfig):
     proxy_type: ClassVar[str] = "stcp"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class XtcpProxyConfig(SecretProxyConfig):
     """A TCP service, from peer to peer."""
 
-    __slots__ = ()
     proxy_type: ClassVar[str] = "xtcp"
+
+    disable_assisted_addrs: bool = False
 
 
 class SudpProxyConfig(SecretProxyConfig):

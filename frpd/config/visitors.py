@@ -47,6 +47,7 @@ class XtcpVisitorConfig(VisitorConfig):
     min_retry_interval: int = 90
     fallback_to: str = ""
     fallback_timeout_ms: int = 1000
+    disable_assisted_addrs: bool = False
 
 
 class SudpVisitorConfig(VisitorConfig):

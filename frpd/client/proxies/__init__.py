@@ -9,6 +9,7 @@ from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxies.general import GeneralProxy
 from frpd.client.proxies.sudp import SudpProxy
 from frpd.client.proxies.udp import UdpProxy
+from frpd.client.proxies.xtcp import XtcpProxy
 from frpd.config.proxies import ProxyConfig
 
 PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
@@ -18,5 +19,6 @@ PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] 
     "https": GeneralProxy,
     "tcpmux": GeneralProxy,
     "stcp": GeneralProxy,
+    "xtcp": XtcpProxy,
     "sudp": SudpProxy,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from frpd.client.nathole.generation import HoleContext, Signalling
 from frpd.entropy import Entropy
 from frpd.log import PrefixLogger
 from frpd.metrics.counters import ProxyCounters
@@ -56,3 +57,7 @@ class ProxyContext:
     """UDP visitors at a time; the one silent longest gives way."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
+    holes: HoleContext | None = None
+    """For who punches; None in a client that cannot."""
+    session: Callable[[], Signalling | None] = lambda: None
+    """The session with the server, if there is one."""

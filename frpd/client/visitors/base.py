@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from frpd.client.nathole.generation import Signalling
+from frpd.client.nathole.generation import HoleContext, Signalling
 from frpd.client.proxy_table import Phase
 from frpd.entropy import Entropy
 from frpd.log import PrefixLogger
@@ -63,3 +64,7 @@ class VisitorContext:
     """UDP users at a time; the one silent longest gives way."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
+    holes: HoleContext | None = None
+    """For who punches; None in a client that cannot."""
+    find: Callable[[str], Visitor | None] = lambda _section: None
+    """Finds another visitor by the name of its section."""

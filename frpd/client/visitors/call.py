@@ -64,14 +64,20 @@ class Key:
             self._stretched.close()
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A visitor's stream that the server has let in."""
+    """A visitor's stream to the service."""
 
     endpoint: Endpoint
     """Carries plain bytes."""
     half_closes: bool
     """The end of one direction travels alone, all the way to the service."""
+    on_over: Callable[[], None] = _nothing
+    """Called when the relay is."""
 
 
 class VisitorCall:

@@ -62,6 +62,13 @@ class VisitorTable:
             if name in fresh and entry.visitor is not None and session is not None:
                 entry.visitor.start(session)
 
+    def find(self, section: str) -> Visitor | None:
+        """Return the visitor of a section, without its user's prefix."""
+        for entry in self.entries.values():
+            if entry.config.section == section:
+                return entry.visitor
+        return None
+
     def start(self, session: Session) -> None:
         """Take users; call it with each new session."""
         for visitor in self._visitors():

@@ -19,7 +19,7 @@ from frpd.transports import TRANSPORTS
 if TYPE_CHECKING:
     from frpd.config.fields import Rows
 
-SERVED = {"stcp", "sudp"}
+SERVED = {"stcp", "sudp", "xtcp"}
 PORTS = {
     "kcp_bind_port": "KCP",
 }

@@ -76,18 +76,20 @@ def test_what_runs_is_listed_and_counted(world: World) -> None:
     assert (proxy.connections_open, proxy.connections_total) == (1, 1)
 
 
-def test_visitors_are_listed_also_those_that_are_not_served(world: World) -> None:
+def test_visitors_are_listed_also_those_without_a_port(world: World) -> None:
     port = free_port()
     visitors = [
         StcpVisitorConfig(name="b", section="b", server_name="s", bind_port=port),
-        XtcpVisitorConfig(name="a", section="a", server_name="s", sk=Secret("hidden"), bind_port=1),
+        XtcpVisitorConfig(
+            name="a", section="a", server_name="s", sk=Secret("hidden"), bind_port=-1
+        ),
     ]
     home = Home(world, visitors=visitors)
     home.running()
     world.settle()
     snapshot = outcome(take_snapshot(home.service, world.loop))
-    unserved, served = snapshot.visitors
-    assert (unserved.name, unserved.visitor_type, unserved.phase) == ("a", "xtcp", "")
+    portless, served = snapshot.visitors
+    assert (portless.name, portless.visitor_type, portless.phase) == ("a", "xtcp", "running")
     assert (served.phase, served.bind_addr) == ("running", f"127.0.0.1:{port}")
     assert "hidden" not in repr(snapshot)
 
