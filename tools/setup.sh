@@ -19,6 +19,7 @@ test_tools='
     ps:procps
     dig:bind9-dnsutils
     dnsmasq:dnsmasq-base
+    nft:nftables
 '
 # What builds and judges the packages, besides Build-Depends of debian/control.
 package_tools='

@@ -127,4 +127,7 @@ def _address(text: str) -> Address:
 
 
 if __name__ == "__main__":
-    StunServer(_address(sys.argv[1]), _address(sys.argv[2])).serve()
+    stun_server = StunServer(_address(sys.argv[1]), _address(sys.argv[2]))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    stun_server.serve()
