@@ -316,7 +316,7 @@ CLIENT: Rows = (
     Field("meta_", MAP, NO_PARAMS, "0.31", "Free-form facts about the client, for server plugins.",
           attr="metas", sample="site = berlin"),
     Field("nat_hole_stun_server", STR, "stun.easyvoip.com:3478", "0.49",
-          "STUN server that xtcp asks for its outer address.", state=PLANNED),
+          "STUN server that xtcp asks for its outer address; it needs two addresses of its own."),
     Field("log_way", STR, "", SEED, "Leftover: log_file alone decides.", until="0.51",
           state=IGNORED),
     Field("admin_passwd", SECRET, NO_SECRET, SEED, "Never read by any frp.", state=IGNORED,
@@ -399,6 +399,10 @@ _PEER: Rows = (
           sample="bob"),
 )
 
+_ASSISTED = Field("disable_assisted_addrs", BOOL, False, "0.65",
+                  "Tell nobody this machine's own addresses; ends in one network then miss each"
+                  " other.")
+
 PROXY_TYPES: Final[dict[str, Rows]] = {
     "tcp": (_REMOTE_PORT,),
     "udp": (_REMOTE_PORT,),
@@ -414,7 +418,7 @@ PROXY_TYPES: Final[dict[str, Rows]] = {
     ),
     "https": _DOMAINS,
     "stcp": _PEER,
-    "xtcp": _PEER,
+    "xtcp": (*_PEER, _ASSISTED),
     "tcpmux": (
         Field("multiplexer", STR, "", "0.32", "How visitors name the domain.",
               choices=("httpconnect",), required=True, sample="httpconnect"),
@@ -446,17 +450,17 @@ VISITOR_TYPES: Final[dict[str, Rows]] = {
     "stcp": (),
     "xtcp": (
         Field("protocol", STR, "quic", "0.49", "What carries the direct connection.",
-              choices=("quic", "kcp"), state=PLANNED),
-        Field("keep_tunnel_open", BOOL, False, "0.49", "Open the tunnel before it is needed.",
-              state=PLANNED),
-        Field("max_retries_an_hour", INT, 8, "0.49", "How often to try anew within an hour.",
-              state=PLANNED),
-        Field("min_retry_interval", INT, 90, "0.49", "Seconds between two tries at least.",
-              state=PLANNED),
-        Field("fallback_to", STR, "", "0.50", "Visitor to use when there is no direct way.",
-              state=PLANNED, sample="secret_ssh_visitor"),
+              choices=("quic", "kcp")),
+        Field("keep_tunnel_open", BOOL, False, "0.49", "Open the tunnel before it is needed."),
+        Field("max_retries_an_hour", INT, 8, "0.49",
+              "How often keep_tunnel_open tries anew within an hour.", low=1),
+        Field("min_retry_interval", INT, 90, "0.49",
+              "Seconds between two looks of keep_tunnel_open.", low=1),
+        Field("fallback_to", STR, "", "0.50", "stcp visitor to use when there is no direct way.",
+              sample="secret_ssh_visitor"),
         Field("fallback_timeout_ms", INT, 1000, "0.50",
-              "Milliseconds to wait for a direct way before that.", state=PLANNED),
+              "Milliseconds to wait for a direct way before that.", low=0),
+        _ASSISTED,
     ),
     "sudp": (),
 }
