@@ -64,11 +64,13 @@ def test_an_admitted_user_is_relayed_and_counted_and_its_end_is_told(world: Worl
     service.send(b"answer")
     world.until(lambda: asker.got == b"answer")
     far.close()
+    world.until(lambda: asker.end == "eof")
+    assert not over
+    mine.close()
     world.until(lambda: over == ["over"])
     assert not port.relays
     assert (port.counters.connections_open, port.counters.bytes_in) == (0, 8)
     assert port.counters.bytes_out == 6
-    mine.close()
 
 
 def test_a_relay_can_be_cut(world: World) -> None:
