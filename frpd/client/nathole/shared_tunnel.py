@@ -145,11 +145,11 @@ class SharedTunnel:
         session = self._session
         if session is None:
             return
-        if answer.error:
+        if answer.early in EARLY:  # beside an error for those that cannot go that way
+            self._users.go_early(answer.early)
+        elif answer.error:
             error = TransportError(f"nathole precheck error: {answer.error}")
             self._users.hole_failed(error, is_final=True)
-        elif answer.early in EARLY:
-            self._users.go_early(answer.early)
         else:
             self._begun_at = self._context.loop.now()
             self._puncher = VISITOR_WAYS[NEWEST](
