@@ -76,7 +76,7 @@ def _add_config_dir(parser: argparse.ArgumentParser, default: str | None) -> Non
 
 
 def _add_nathole(commands: Any) -> None:
-    parser = commands.add_parser("nathole", help="ask what kind of NAT this is; not served yet")
+    parser = commands.add_parser("nathole", help="ask what kind of NAT this is")
     parser.add_argument("words", nargs="*", metavar="discover", help="ask a STUN server")
     parser.add_argument("--nat_hole_stun_server", metavar="HOST:PORT", help="which one")
     parser.add_argument("-l", "--nat_hole_local_addr", metavar="HOST:PORT", help="from where")
@@ -91,8 +91,9 @@ def _help(options: argparse.Namespace) -> int:
 def _nathole(options: argparse.Namespace) -> int:
     if options.words[:1] != ["discover"]:
         return _help(options)
-    print("discover error: this version has no STUN yet", flush=True)
-    return 1
+    from frpd.cli.nathole import discover  # noqa: PLC0415 - no other command needs it
+
+    return discover(options)
 
 
 def _verify(options: argparse.Namespace) -> int:

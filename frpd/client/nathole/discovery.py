@@ -180,7 +180,7 @@ class Discovery:
             self._ask(answer.other)
 
     def _finish(self) -> None:
-        sock = self._sock
+        sock, self._sock = self._sock, None
         assert sock is not None
         self._end()
         sock.read_on(wanted=False)

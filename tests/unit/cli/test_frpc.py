@@ -154,9 +154,9 @@ def test_a_folder_is_no_affair_of_a_daemon(
     assert said.startswith("--daemon: cannot be combined with --config_dir; run one daemon for ")
 
 
-def test_the_kind_of_nat_cannot_be_told_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert frpc.main(["nathole", "discover", "--nat-hole-stun-server", "a:1", "-l", "b:1"]) == 1
-    assert capsys.readouterr().out == "discover error: this version has no STUN yet\n"
+def test_the_kind_of_nat_is_asked_for_by_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert frpc.main(["nathole", "discover", "--nat-hole-stun-server", "a", "-l", "b:x"]) == 1
+    assert capsys.readouterr().out == "discover error: not an address of this machine: 'b:x'\n"
     assert frpc.main(["nathole"]) == 0
     assert "discover" in capsys.readouterr().out
 
