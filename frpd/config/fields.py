@@ -147,8 +147,9 @@ SERVER: Rows = (
     Field("restart_hold_seconds", FLOAT, 60.0, OWN,
           "How long ports that systemd kept through a restart wait for their proxies.",
           low=0, high=86400),
-    Field("kcp_bind_port", PORT, 0, SEED, "UDP port for clients with protocol = kcp; 0 is off.",
-          state=PLANNED, sample="7000"),
+    Field("kcp_bind_port", PORT, 0, SEED,
+          "UDP port for clients with protocol = kcp; 0 is off; may have the number of bind_port.",
+          sample="7000"),
     Field("quic_bind_port", PORT, 0, "0.46",
           "UDP port for clients with protocol = quic; 0 is off.", state=PLANNED, sample="7001"),
     *_QUIC,
@@ -257,7 +258,7 @@ CLIENT: Rows = (
     Field("pool_count", INT, 1, SEED, "Work connections kept ready at frps.", low=0),
     *_MUX,
     Field("protocol", STR, "tcp", SEED,
-          "What carries the connection to frps; so far tcp, websocket and wss work.",
+          "What carries the connection to frps; so far all but quic work.",
           choices=("tcp", "kcp", "websocket", "quic", "wss"), planned_choices=("quic",),
           guard=True),
     Field("dns_server", STR, "", SEED, "Name server to ask, as ip or ip:port.",
@@ -347,9 +348,9 @@ PROXY: Rows = (
           "How an frpd server chooses among the group's members; the first member's word counts.",
           choices=("round_robin", "least_connections", "source_hash")),
     Field("plugin", STR, "", SEED, "A service built into frpc, instead of a local one.",
-          state=PLANNED, sample="unix_domain_socket"),
+          sample="unix_domain_socket"),
     Field("plugin_", MAP, NO_PARAMS, SEED, "Settings of the plugin.", attr="plugin_params",
-          state=PLANNED, sample="unix_path = /run/app.sock", keep_prefix=True),
+          sample="unix_path = /run/app.sock", keep_prefix=True),
     Field("health_check_type", STR, "", "0.22", "Withdraw the proxy while the service is ill.",
           choices=("tcp", "http"), state=PLANNED, sample="tcp"),
     Field("health_check_url", STR, "", "0.22", "Path to get for health_check_type = http.",
@@ -465,20 +466,18 @@ VISITOR_TYPES: Final[dict[str, Rows]] = {
     "sudp": (),
 }
 
-_TLS_PLUGIN: Rows = (
+_WEB_PLUGIN: Rows = (
     Field("plugin_local_addr", STR, "", "0.26", "host:port of the local service.",
-          state=PLANNED, required=True, sample="127.0.0.1:8080"),
+          required=True, sample="127.0.0.1:8080"),
     Field("plugin_host_header_rewrite", STR, "", "0.26", "Host header that it sees.",
-          state=PLANNED, sample="127.0.0.1"),
-    Field("plugin_header_", MAP, NO_PARAMS, "0.29", "Headers set in the request.", state=PLANNED,
+          sample="127.0.0.1"),
+    Field("plugin_header_", MAP, NO_PARAMS, "0.29", "Headers set in the request.",
           sample="X-From-Where = frp"),
 )
-_TLS_PLUGIN_FILES: Rows = (
-    *_TLS_PLUGIN,
+_TLS_END: Rows = (
     Field("plugin_crt_path", STR, "", "0.26", "Certificate; self-made when missing.",
-          state=PLANNED, sample="/etc/frp/web.crt"),
-    Field("plugin_key_path", STR, "", "0.26", "Its private key.", state=PLANNED,
-          sample="/etc/frp/web.key"),
+          sample="/etc/frp/web.crt"),
+    Field("plugin_key_path", STR, "", "0.26", "Its private key.", sample="/etc/frp/web.key"),
 )
 
 # The names with attr= are those of frp's newer formats, which have no ini key of their own.
@@ -509,12 +508,15 @@ PLUGINS: Final[dict[str, Rows]] = {
         Field("plugin_unix_path", STR, "", SEED, "Socket to connect to.", required=True,
               sample="/run/app.sock"),
     ),
-    "https2http": _TLS_PLUGIN_FILES,
-    "http2https": _TLS_PLUGIN,
-    "https2https": _TLS_PLUGIN_FILES,
+    "https2http": (*_WEB_PLUGIN, *_TLS_END),
+    "http2https": _WEB_PLUGIN,
+    "https2https": (*_WEB_PLUGIN, *_TLS_END),
+    "http2http": _WEB_PLUGIN,
+    "tls2raw": (_WEB_PLUGIN[0], *_TLS_END),
 }
 PLUGIN_SINCE: Final[dict[str, str]] = {
     "http_proxy": SEED, "socks5": SEED, "static_file": SEED, "unix_domain_socket": SEED,
     "https2http": "0.26", "http2https": "0.31", "https2https": "0.36",
+    "http2http": "0.59", "tls2raw": "0.60",
 }
 # fmt: on

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from frpd.config.fields import PLUGIN_SINCE, PLUGINS
-from frpd.config.kinds import SEED, Kind
+from frpd.config.fields import PLUGINS
+from frpd.config.kinds import Kind
 from frpd.config.params import Params
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ def check_plugin(values: dict[str, Any], reader: SectionReader) -> None:
         hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(PLUGINS)}"
         reader.warn("plugin", f"plugin [{plugin}] is not registered{hint}")
         return
-    since = PLUGIN_SINCE[plugin]
-    if since != SEED:
-        message = f"plugin {plugin} is not supported yet (frp has it since {since})"
-        reader.warn("plugin", f"{message}; the proxy will not start")
     _check_keys(plugin, values, reader)
     values["plugin_params"] = _under_first_names(plugin, values["plugin_params"], reader)
 

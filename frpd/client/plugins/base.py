@@ -177,6 +177,11 @@ class Guest:
             begun=self.begun,
         )
 
+    def take_over(self, work: Endpoint) -> None:
+        """Go on with what is inside of the visitor's bytes, such as of TLS."""
+        self.work = work
+        work.on_failure = self._lost
+
     def set_deadline(self, seconds: float) -> None:
         """Have ``overdue`` called after a while; inf for never. There is one deadline at a time."""
         if self._timer is not None:

@@ -127,6 +127,8 @@ class RequestRules:
     """``http`` or ``https``."""
     visitor_ip: str = ""
     """Without port and brackets."""
+    forwards: bool = True
+    """Tell the service who asks; without, what the visitor's own head says of it goes on."""
     relay_proxy_authorization: bool = False
     """Proxy-Authorization is for the service, not for us (RFC 9110 11.7.2 allows it)."""
     # Rendered once: what is left out of the visitor's fields, and what stands beside them.
@@ -140,9 +142,11 @@ class RequestRules:
         if self.x_forwarded_proto not in ("http", "https"):
             raise ValueError(f"not a scheme: {self.x_forwarded_proto!r}")
         _check_value("visitor_ip", self.visitor_ip)
-        settings = {"x-forwarded-proto": ("X-Forwarded-Proto", self.x_forwarded_proto)}
-        if self.visitor_ip:
-            settings["x-real-ip"] = ("X-Real-IP", self.visitor_ip)
+        settings: dict[str, tuple[str, str]] = {}
+        if self.forwards:
+            settings["x-forwarded-proto"] = ("X-Forwarded-Proto", self.x_forwarded_proto)
+            if self.visitor_ip:
+                settings["x-real-ip"] = ("X-Real-IP", self.visitor_ip)
         for name, value in self.headers.items():
             _check_name(name)
             _check_value(name, value)
@@ -150,15 +154,15 @@ class RequestRules:
         _, host = settings.pop("host", ("Host", self.host_rewrite))
         if _UNSAFE_IN_HOST.search(host):
             raise ValueError("a host holds neither white space nor control characters")
-        drops = _REQUEST_DROPS.union(settings)
+        drops = (_REQUEST_DROPS if self.forwards else _FORWARD_DROPS).union(settings)
         if self.relay_proxy_authorization and "proxy-authorization" not in settings:
             drops -= {"proxy-authorization"}
         lines = [f"{name}: {_as_sent(value)}\r\n" for name, value in settings.values()]
         rendered = {
             "_drops": drops,
             "_host": _as_sent(host),
-            "_forwarded": "x-forwarded-for" not in settings,
-            "_forwarded_host": "x-forwarded-host" not in settings,
+            "_forwarded": self.forwards and "x-forwarded-for" not in settings,
+            "_forwarded_host": self.forwards and "x-forwarded-host" not in settings,
             "_last": "".join(lines),
         }
         for name, made in rendered.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from frpd.config.fields import PLUGIN_SINCE, PLUGINS, PROXY
-from frpd.config.kinds import SEED, Kind
+from frpd.config.fields import PLUGINS, PROXY
+from frpd.config.kinds import Kind
 from frpd.config.plugins import check_plugin
 from tests.unit.config.sections import Opened
 
@@ -30,20 +30,16 @@ def everything(plugin: str) -> str:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_a_plugin_with_all_its_keys_is_fine_if_the_seed_had_it(plugin: str) -> None:
-    since = PLUGIN_SINCE[plugin]
-    newer = (
-        f"x.ini:2 [a] plugin: plugin {plugin} is not supported yet (frp has it since {since});"
-        " the proxy will not start"
-    )
-    assert said(everything(plugin)) == ([] if since == SEED else [newer])
+def test_a_plugin_with_all_its_keys_is_fine(plugin: str) -> None:
+    assert said(everything(plugin)) == []
 
 
 def test_a_plugin_unlike_all_others_is_answered_with_the_list() -> None:
     assert said("\nplugin = zzz\nplugin_x = 1\n") == [
         (
             "x.ini:3 [a] plugin: plugin [zzz] is not registered; known: http_proxy, socks5,"
-            " static_file, unix_domain_socket, https2http, http2https, https2https"
+            " static_file, unix_domain_socket, https2http, http2https, https2https, http2http,"
+            " tls2raw"
         )
     ]
 

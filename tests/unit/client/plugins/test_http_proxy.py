@@ -6,8 +6,9 @@ from base64 import b64encode
 
 import pytest
 
-from frpd.client.plugins import http_proxy
-from frpd.client.plugins.http_proxy import CONNECTED, LIMITS
+from frpd.client.plugins import http_guest
+from frpd.client.plugins.http_guest import LIMITS
+from frpd.client.plugins.http_proxy import CONNECTED
 from frpd.http.limits import HttpLimits
 from frpd.http.pages import error_response
 from tests.helpers.peers import Talker
@@ -237,7 +238,7 @@ def test_a_name_that_does_not_exist_is_a_bad_gateway(world: World) -> None:
 def test_an_origin_that_says_nothing_is_a_gateway_time_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_proxy, "LIMITS", HttpLimits(answer_seconds=5.0))
+    monkeypatch.setattr(http_guest, "LIMITS", HttpLimits(answer_seconds=5.0))
     scene = Scene(world)
     visitor = scene.visit(scene.get())
     service = scene.home.local.next()
@@ -395,7 +396,7 @@ def test_after_a_change_a_page_that_is_being_said_is_the_last(
         scene.server.retire()
         return error_response(status, close=close, head_only=head_only)
 
-    monkeypatch.setattr(http_proxy, "error_response", change)
+    monkeypatch.setattr(http_guest, "error_response", change)
     visitor = scene.visit(scene.get() + scene.get(basic("alice", "secret")))
     visitor.until_end("eof")
     assert visitor.payload.startswith(b"HTTP/1.1 407 ")
