@@ -315,6 +315,8 @@ class VisitorPunch(Punch):
         self.peer = source
         if self.generation == EARLY_B:
             self._send_sid()  # the first thing that such an owner hears must be this
+        else:
+            self._send(kcp_probe(0))  # an owner of ours learns that we are there
         self.state = State.OPEN
 
 

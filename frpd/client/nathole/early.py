@@ -13,9 +13,14 @@ from struct import Struct
 from typing import Final
 
 from frpd.auth.token import privilege_key
-from frpd.client.nathole.early_tunnel import BareTunnel, WatchedWire
+from frpd.client.nathole.early_tunnel import (
+    KEEPALIVE_SECONDS,
+    BareTunnel,
+    OwnersTunnel,
+    WatchedWire,
+)
 from frpd.client.nathole.generation import HoleContext, OnFailed, OnTunnel, Signalling
-from frpd.client.nathole.tunnel import MuxTunnel
+from frpd.client.nathole.tunnel import MuxTunnel, Tunnel
 from frpd.clock import unix_now
 from frpd.config.proxies import ProxyConfig
 from frpd.config.visitors import VisitorConfig
@@ -46,8 +51,6 @@ from frpd.selector_loop import Timer
 from frpd.transports.messages import MessageStream
 from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket
 
-KEEPALIVE_SECONDS: Final = 5.0
-"""Between yamux's pings, as in frp."""
 FIRST_BYTES_SECONDS: Final = 0.5
 """A visitor of generation B opens its stream at once; who says nothing is one of A."""
 DATAGRAMS_PER_TURN: Final = 32
@@ -205,23 +208,10 @@ class EarlyPuncher(ABC):
             wire.receive(first)
         self._opened(wire)
 
-    def _give(self, wire: WatchedWire, *, is_visitor: bool, has_yamux: bool) -> None:
-        """Give the tunnel away."""
+    def _give(self, wire: WatchedWire, tunnel: Tunnel) -> None:
+        """Give the tunnel over this wire away."""
         self._end()
-        loop = self._context.loop
-        if has_yamux:
-            self._on_tunnel(
-                MuxTunnel(
-                    loop,
-                    wire.endpoint,
-                    is_visitor=is_visitor,
-                    kind="kcp",
-                    keepalive_seconds=KEEPALIVE_SECONDS,
-                    once=True,
-                )
-            )
-        else:
-            self._on_tunnel(BareTunnel(loop, wire))
+        self._on_tunnel(tunnel)
         wire.serve()
 
     def _fail(self, error: FrpError) -> None:
@@ -292,7 +282,19 @@ class EarlyVisitorPunch(EarlyPuncher):
         pass
 
     def _opened(self, wire: WatchedWire) -> None:
-        self._give(wire, is_visitor=True, has_yamux=self.generation == EARLY_B)
+        loop = self._context.loop
+        if self.generation == EARLY_A:
+            self._give(wire, BareTunnel(loop, wire))
+            return
+        tunnel = MuxTunnel(
+            loop,
+            wire.endpoint,
+            is_visitor=True,
+            kind="kcp",
+            keepalive_seconds=KEEPALIVE_SECONDS,
+            once=True,
+        )
+        self._give(wire, tunnel)
 
 
 class EarlyOwnerPunch(EarlyPuncher):
@@ -388,7 +390,8 @@ class EarlyOwnerPunch(EarlyPuncher):
         assert wire is not None
         wire.endpoint.on_failure = None
         wire.endpoint.watch(None, None)
-        self._give(wire, is_visitor=False, has_yamux=has_yamux)
+        loop = self._context.loop
+        self._give(wire, OwnersTunnel(loop, wire) if has_yamux else BareTunnel(loop, wire))
 
     def _lost(self) -> None:
         self._fail(ConnectionLost("connection lost"))

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from frpd.client.nathole.tunnel import OnFailed, OnStream
+from frpd.client.nathole.tunnel import MuxTunnel, OnFailed, OnStream
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Buffer
@@ -19,11 +19,16 @@ from frpd.proto.kcp.connection import KcpConnection
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.kcp_endpoint import KcpEndpoint
 from frpd.transports.kcp_wire import SocketWire
+from frpd.transports.mux_stream import MuxStream
 
 PROBE_SECONDS: Final = 5.0
 """So often a silent peer is asked; that keeps NATs open too."""
 SILENCE_SECONDS: Final = 30.0
 """Who answers nothing for so long is gone."""
+KEEPALIVE_SECONDS: Final = 5.0
+"""Between yamux's pings, as in frp."""
+LOOK_SECONDS: Final = 1.0
+"""So often it is looked whether a user has left."""
 
 
 class WatchedWire:
@@ -168,6 +173,59 @@ class BareTunnel:
         if not self._is_closed:
             self._is_closed = True
             self.on_lost("the connection is over")
+
+
+class OwnersTunnel(MuxTunnel):
+    """yamux of one visiting user, at the owner's end; over when that user has left.
+
+    Go's visitors end their KCP without a word, and what they said last may not come.
+
+    Args:
+        loop: the loop.
+        wire: its endpoint is owned from now on.
+    """
+
+    def __init__(self, loop: SelectorLoop, wire: WatchedWire) -> None:
+        super().__init__(
+            loop,
+            wire.endpoint,
+            is_visitor=False,
+            kind="kcp",
+            keepalive_seconds=KEEPALIVE_SECONDS,
+            once=True,
+        )
+        self._loop = loop
+        self._timer: Timer | None = None
+
+    def close(self) -> None:
+        """See Tunnel.close."""
+        self._stop_timer()
+        super().close()
+
+    def _opened(self, stream: MuxStream) -> None:
+        if self._timer is not None:
+            stream.abort()  # there is one
+            return
+        super()._opened(stream)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.stream_count:
+            self._look_again()
+        else:
+            self.close()
+            self.on_lost("its user has left")
+
+    def _link_closed(self, reason: str) -> None:
+        self._stop_timer()
+        super()._link_closed(reason)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _nothing(*_: object) -> None:

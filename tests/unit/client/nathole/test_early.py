@@ -17,7 +17,7 @@ from frpd.client.nathole.early import (
     EarlyPuncher,
     EarlyVisitorPunch,
 )
-from frpd.client.nathole.early_tunnel import BareTunnel
+from frpd.client.nathole.early_tunnel import BareTunnel, OwnersTunnel
 from frpd.client.nathole.generation import HoleContext
 from frpd.client.nathole.tunnel import MuxTunnel, Tunnel
 from frpd.config.proxies import XtcpProxyConfig
@@ -271,6 +271,32 @@ def test_our_ends_meet_and_carry_a_user(world: World, stage: Stage, generation: 
 
 
 @BOTH
+@pytest.mark.parametrize("leaver", ["visitor", "owner"])
+def test_when_the_user_has_left_both_ends_let_go(
+    world: World, stage: Stage, generation: str, leaver: str
+) -> None:
+    before = world.census()
+    stage.meet(generation)
+    lost: list[str] = []
+    near, far = stage.join()
+    stage.owned.tunnel.on_lost = lost.append
+    readers = Reader(near), Reader(far)
+    world.settle()
+    first, second, reader = (
+        (near, far, readers[1]) if leaver == "visitor" else (far, near, readers[0])
+    )
+    first.close()
+    world.pass_time(1.0, 0.1)
+    assert reader.end == "eof"
+    second.close()
+    stage.visited.tunnel.close()  # as its visitor does
+    world.pass_time(15.0, 0.5)
+    assert len(lost) == 1
+    assert before.is_back()
+    assert before.timers_are_back()
+
+
+@BOTH
 def test_a_service_may_speak_first(world: World, stage: Stage, generation: str) -> None:
     stage.meet(generation)
     near, far = stage.join()
@@ -369,12 +395,23 @@ def test_the_owner_answers_a_sid_with_the_same(world: World, stage: Stage) -> No
     assert far.heard[0] == (SID.encode(), owner)
 
 
-def test_yamux_in_the_first_bytes_makes_a_tunnel_of_b(world: World, stage: Stage) -> None:
+def test_yamux_in_the_first_bytes_makes_a_tunnel_of_b_for_one_user(
+    world: World, stage: Stage
+) -> None:
     far, owner = go_visitor(world, stage)
-    far.say(first_segment(bytes.fromhex("000100010000000100000000")), owner)
-    world.until(lambda: stage.owned.tunnels)
-    assert isinstance(stage.owned.tunnel, MuxTunnel)
+    kcp = KcpConnection(CONVERSATION, now=0.0)
+
+    def say(data: bytes) -> None:
+        kcp.send(data)
+        for datagram in kcp.datagrams_to_send(0.0):
+            far.say(datagram, owner)
+
+    say(bytes.fromhex("000100010000000100000000"))
     world.until(lambda: stage.owned.streams)
+    assert isinstance(stage.owned.tunnel, OwnersTunnel)
+    say(bytes.fromhex("000100010000000300000000"))
+    world.settle()
+    assert len(stage.owned.streams) == stage.owned.tunnel.stream_count == 1
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n", b"\0\0\0\x54\0\3\0\0user"])
