@@ -196,7 +196,7 @@ def start_sshd(stage: Stage) -> Sshd:
         "MaxStartups 100\nSubsystem sftp internal-sftp\n"
     )
     sshd = stage.start("sshd", program, "-D", "-e", "-f", str(folder / "config"))
-    wait_for_port(sshd, port)
+    sshd.wait_for("Server listening on")
     return Sshd(port, folder, getpass.getuser())
 
 

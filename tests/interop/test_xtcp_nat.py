@@ -1,0 +1,25 @@
+"""xtcp through real NATs with Go frpc at one end and ours at the other, by our frps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.helpers.nat_lab import need_nat_lab
+from tests.helpers.programs import BIN
+from tests.helpers.xtcp_lab import finds_its_way
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers.peers_go import GoPeer
+
+
+@pytest.mark.full
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("go_end", ["owner", "visitor"])
+def test_ssh_through_two_ordinary_nats(tmp_path: Path, peer: GoPeer, go_end: str) -> None:
+    need_nat_lab()
+    folders = (peer.folder, BIN) if go_end == "owner" else (BIN, peer.folder)
+    finds_its_way(tmp_path, ("cone", "cone"), {"protocol": "kcp"}, folders)
