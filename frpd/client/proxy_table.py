@@ -234,6 +234,7 @@ def new_proxy_message(config: ProxyConfig) -> NewProxy:
         group=config.group,
         metas=dict(config.metas),
         headers=dict(getattr(config, "headers", NO_PARAMS)),
+        response_headers=dict(getattr(config, "response_headers", NO_PARAMS)),
     )
     if config.group and config.group_strategy != "round_robin":
         message.group_strategy = config.group_strategy  # the usual one goes without saying

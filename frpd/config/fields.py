@@ -416,6 +416,8 @@ PROXY_TYPES: Final[dict[str, Rows]] = {
               sample="dev.example.com"),
         Field("header_", MAP, NO_PARAMS, SEED, "Headers set in the request.", attr="headers",
               sample="X-From-Where = frp"),
+        Field("response_header_", MAP, NO_PARAMS, OWN, "Headers set in the answer.",
+              attr="response_headers", sample="X-Frame-Options = DENY"),
     ),
     "https": _DOMAINS,
     "stcp": _PEER,

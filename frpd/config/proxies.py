@@ -79,6 +79,7 @@ class HttpProxyConfig(ProxyConfig):
     route_by_http_user: str = ""
     host_header_rewrite: str = ""
     headers: Params = NO_PARAMS
+    response_headers: Params = NO_PARAMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

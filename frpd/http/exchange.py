@@ -221,7 +221,12 @@ class Exchange:
         self._line = line
         work.on_failure = self._work_lost
         self._answer = answer = ResponseEnd(
-            visitor.loop, work, self.head, visitor.limits.head, self._answered
+            visitor.loop,
+            work,
+            self.head,
+            visitor.limits.head,
+            self._answered,
+            rules=self.site.answer_rules,
         )
         asked = self._asked + self._body if self._body else self._asked
         try:

@@ -19,7 +19,7 @@ from frpd.proto.http.head import (
     parse_response,
     response_framing,
 )
-from frpd.proto.http.rewrite import render_response
+from frpd.proto.http.rewrite import AS_ANSWERED, AnswerRules, render_response
 from frpd.selector_loop import SelectorLoop
 
 MAX_INTERIMS: Final = 32
@@ -40,6 +40,7 @@ class ResponseEnd(MessageEnd):
         limits: of the answer's head.
         on_head: told the head that counts, and whether its body ends only with
             the connection; returns whether the visitor's connection will be kept.
+        rules: what is changed in that head.
 
     Attributes:
         head: of the answer, once it has come; interim ones do not count.
@@ -54,6 +55,7 @@ class ResponseEnd(MessageEnd):
         "_interims",
         "_limits",
         "_on_head",
+        "_rules",
         "head",
         "heard",
         "is_reusable",
@@ -66,6 +68,8 @@ class ResponseEnd(MessageEnd):
         asked: RequestHead,
         limits: Limits,
         on_head: OnHead,
+        *,
+        rules: AnswerRules = AS_ANSWERED,
     ) -> None:
         super().__init__(loop, inner, UntilClose())
         self.head: ResponseHead | None = None
@@ -74,6 +78,7 @@ class ResponseEnd(MessageEnd):
         self._asked = asked
         self._limits = limits
         self._on_head = on_head
+        self._rules = rules
         self._buffer = b""
         self._interims = 0
         self._dechunker: Dechunker | None = None
@@ -143,7 +148,11 @@ class ResponseEnd(MessageEnd):
         self.head = head
         connection = self._connection(keep=keep)
         rendered = render_response(
-            head, connection=connection, dechunk=dechunk, version=asked.version
+            head,
+            connection=connection,
+            dechunk=dechunk,
+            version=asked.version,
+            rules=self._rules,
         )
         return rendered + body
 

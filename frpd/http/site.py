@@ -18,7 +18,7 @@ from frpd.selector_loop import SelectorLoop
 
 if TYPE_CHECKING:
     from frpd.proto.http.head import RequestHead
-    from frpd.proto.http.rewrite import Rules
+    from frpd.proto.http.rewrite import AnswerRules, Rules
 
 OnWork = Callable[[Endpoint], None]
 OnNoWork = Callable[[FrpError], None]
@@ -61,6 +61,10 @@ class Site(Protocol):
     @property
     def half_closes(self) -> bool:
         """Whether its client passes half-closes on."""
+
+    @property
+    def answer_rules(self) -> AnswerRules:
+        """What is changed in its answers."""
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """Whether who names this user and password may ask."""

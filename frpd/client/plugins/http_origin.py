@@ -18,7 +18,7 @@ from frpd.net.connector import DialError
 from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.proto.http.errors import HttpError
-from frpd.proto.http.rewrite import ForwardRules
+from frpd.proto.http.rewrite import AS_ANSWERED, AnswerRules, ForwardRules
 
 _RULES = ForwardRules()
 
@@ -33,6 +33,7 @@ class Origin:
     unserved_status: ClassVar[int] = 502
     half_closes: ClassVar[bool] = True
     access: ClassVar[None] = None
+    answer_rules: ClassVar[AnswerRules] = AS_ANSWERED
 
     host: str
     port: int

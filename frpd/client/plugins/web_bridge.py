@@ -31,7 +31,7 @@ from frpd.net.pipes import PipePool
 from frpd.net.stream import SocketStream
 from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import RequestHead
-from frpd.proto.http.rewrite import RequestRules
+from frpd.proto.http.rewrite import AS_ANSWERED, AnswerRules, RequestRules
 from frpd.proto.message.types import StartWorkConn
 from frpd.selector_loop import Timer
 
@@ -169,6 +169,7 @@ class LocalSite:
     unserved_status: ClassVar[int] = 502
     half_closes: ClassVar[bool] = True
     access: ClassVar[None] = None
+    answer_rules: ClassVar[AnswerRules] = AS_ANSWERED
 
     bridge: WebBridge
     counters: ProxyCounters = field(compare=False, repr=False)

@@ -187,6 +187,29 @@ class RequestRules:
         return lines + self._last
 
 
+class AnswerRules:
+    """What is changed in the answers of one route: fields that are set in place of the service's.
+
+    Args:
+        headers: names and values.
+
+    Raises:
+        ValueError: a name or value cannot stand in a head, or would change its framing.
+    """
+
+    __slots__ = ("drops", "lines")
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            _check_name(name)
+            _check_value(name, value)
+        self.drops = frozenset(map(str.lower, headers))
+        self.lines = "".join(f"{name}: {_as_sent(value)}\r\n" for name, value in headers.items())
+
+
+AS_ANSWERED: Final = AnswerRules({})
+
+
 def _with_derived(drops: frozenset[str], head: RequestHead) -> frozenset[str]:
     """Return ``drops`` and what follows from this head."""
     if head.options:
@@ -227,16 +250,18 @@ def render_response(
     connection: str | None = None,
     dechunk: bool = False,
     version: Version = (1, 1),
+    rules: AnswerRules = AS_ANSWERED,
 ) -> bytes:
     """Return ``head`` as it goes to the visitor: order and case of fields as they were.
 
     Args:
         head: the service's answer.
+        rules: what is changed.
         connection: ``close`` or ``keep-alive`` to say so to the visitor.
         dechunk: the body's chunks are taken apart on the way (Dechunker).
         version: the visitor's.
     """
-    drops = _response_drops(head, dechunk=dechunk)
+    drops = _response_drops(head, dechunk=dechunk) | rules.drops
     kept = [
         f"{name}: {value}\r\n"
         for (name, value), lower in zip(head.fields, head.names, strict=True)
@@ -247,7 +272,7 @@ def render_response(
         options.append("Upgrade")
     hops = f"Connection: {', '.join(options)}\r\n" if options else ""
     minor = "0" if version == (1, 0) else "1"
-    text = f"HTTP/1.{minor} {head.status} {head.reason}\r\n{''.join(kept)}{hops}\r\n"
+    text = f"HTTP/1.{minor} {head.status} {head.reason}\r\n{''.join(kept)}{rules.lines}{hops}\r\n"
     return text.encode("latin-1")
 
 

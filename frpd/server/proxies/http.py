@@ -10,7 +10,7 @@ from frpd.errors import FrpError, ProxyError
 from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
-from frpd.proto.http.rewrite import RequestRules
+from frpd.proto.http.rewrite import AnswerRules, RequestRules
 from frpd.proto.message.types import NewProxy, StartWorkConn
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import WorkCall, call_for_work
@@ -57,6 +57,7 @@ class HttpProxy:
         self._login = BasicLogin(request.http_user, request.http_pwd)
         self._rules: dict[str, RequestRules] = {}
         self._make_rules("")  # what is wrong with them is the client's to hear
+        self.answer_rules = self._make_answer_rules()
         self._host = host = context.vhosts.http
         self._routes = routes_of(request, context.vhosts.subdomain_host)
         self._enter(host, self._routes)
@@ -114,6 +115,12 @@ class HttpProxy:
     def _leave(self, host: HttpHost, routes: list[Route]) -> None:
         """Undo _enter."""
         host.remove(routes, self._request.route_by_http_user)
+
+    def _make_answer_rules(self) -> AnswerRules:
+        try:
+            return AnswerRules(self._request.response_headers)
+        except ValueError as error:
+            raise ProxyError(f"proxy [{self.name}]: {error}") from error
 
     def _make_rules(self, visitor_ip: str) -> RequestRules:
         try:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from frpd.proto.http.head import ResponseHead, parse_request, parse_response
 from frpd.proto.http.rewrite import (
     UNSETTABLE,
+    AnswerRules,
     ForwardRules,
     RequestRules,
     Rules,
@@ -396,3 +397,30 @@ def test_a_body_keeps_its_framing_on_the_way_to_whom_the_visitor_names() -> None
 def test_expectations_of_http_1_0_are_ignored_on_the_way_to_whom_the_visitor_names() -> None:
     lines = sent("Expect: 100-continue\r\n", "POST http://b.example/ HTTP/1.0", ForwardRules())
     assert lines[2:] == []
+
+
+def test_answers_get_the_configured_fields_in_place_of_the_service_s() -> None:
+    head = parse_response(b"HTTP/1.1 200 OK\r\nX-Frame: no\r\nServer: s\r\nx-frame: 2\r\n\r\n")
+    rules = AnswerRules({"X-Frame": "DENY", "X-Umlaut": "ä"})
+    assert (
+        render_response(head, rules=rules, connection="close")
+        == (
+            "HTTP/1.1 200 OK\r\nServer: s\r\nX-Frame: DENY\r\nX-Umlaut: ä\r\n"
+            "Connection: close\r\n\r\n"
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Content-Length", "1"), ("a b", "x"), ("X", "a\r\nb: c"), ("", "x")]
+)
+def test_what_would_break_an_answer_cannot_be_set(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=r"header|control"):
+        AnswerRules({name: value})
+
+
+def test_without_forwarding_what_a_head_says_of_the_visitor_goes_on() -> None:
+    said = b"X-Forwarded-For: 192.0.2.1\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n"
+    head = parse_request(b"GET / HTTP/1.1\r\nHost: a\r\n" + said + b"\r\n")
+    rendered = render_request(head, RequestRules(visitor_ip="198.51.100.1", forwards=False))
+    assert rendered == b"GET / HTTP/1.1\r\nHost: a\r\n" + said + b"\r\n"

@@ -67,6 +67,9 @@ def test_the_client_hears_what_is_wrong(world: World) -> None:
     assert "control characters" in web.add(
         "p", custom_domains=["p.example.com"], headers={"X": "a\r\nb: c"}
     )
+    assert "cannot be set" in web.add(
+        "p", custom_domains=["p.example.com"], response_headers={"Transfer-Encoding": "x"}
+    )
     assert web.add("p", subdomain="ok") == ""
     web.visit(request(host="ok.frps.example.net"))
     web.work()

@@ -390,3 +390,13 @@ def test_closing_the_server_resets_running_exchanges(world: World) -> None:
     web.house.service.close()
     world.until(lambda: busy.end)
     assert busy.end == "reset"
+
+
+def test_answers_get_the_proxy_s_own_fields(world: World) -> None:
+    web = Web(world)
+    fields = {"X-Frame-Options": "DENY"}
+    assert web.add("p", custom_domains=["p.example.com"], response_headers=fields) == ""
+    visitor = web.visit(request(host="p.example.com"))
+    web.work().write(OK.replace(b"\r\n\r\n", b"\r\nx-frame-options: none\r\n\r\n"))
+    web.gets(visitor, OK.replace(b"\r\n\r\n", b"\r\nX-Frame-Options: DENY\r\n\r\n"))
+    web.leaves_nothing()
