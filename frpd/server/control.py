@@ -35,13 +35,17 @@ _log = get_logger("frpd.server.control")
 
 
 class Registry(Protocol):
-    """Who makes and keeps proxies: the service."""
+    """Who makes and keeps proxies: the proxy desk."""
 
     def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
         """Register a proxy; ProxyError if it cannot be."""
 
     def proxy_closed(self, proxy: Proxy) -> None:
         """A proxy of a client is no more."""
+
+
+class Keeper(Protocol):
+    """Who keeps sessions: the service."""
 
     def told(self, detail: str, summary: str) -> str:
         """What a client may hear of an error, by ``detailed_errors_to_client``."""
@@ -58,7 +62,8 @@ class ControlSession:
 
     Args:
         loop: the loop.
-        registry: the service.
+        keeper: the service.
+        registry: makes its proxies.
         connection: what the client came on; closed with the session.
         stream: its control stream, encrypted already.
         login: what it said.
@@ -75,6 +80,7 @@ class ControlSession:
     def __init__(
         self,
         loop: SelectorLoop,
+        keeper: Keeper,
         registry: Registry,
         connection: Connection,
         stream: MessageStream,
@@ -99,6 +105,7 @@ class ControlSession:
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
         self.work_conns = self._work_source(pool_count, user_conn_timeout_seconds)
+        self._keeper = keeper
         self._registry = registry
         self._stream = stream
         self._heartbeat_timeout = heartbeat_timeout_seconds
@@ -157,7 +164,7 @@ class ControlSession:
         if self.seal is not None:
             self.seal.erase()
         self.log.info("client exit success: %s", reason)
-        self._registry.control_closed(self, reason)
+        self._keeper.control_closed(self, reason)
 
     def _work_source(self, pool_count: int, wait_seconds: float) -> WorkSource:
         if native.DIRECT_STREAM in self.features:
@@ -185,7 +192,7 @@ class ControlSession:
             proxy = self._registry.new_proxy(self, message)
         except ProxyError as error:
             summary = f"new proxy [{message.proxy_name}] error"
-            answer.error = self._registry.told(str(error), summary)
+            answer.error = self._keeper.told(str(error), summary)
             self.log.warning("new proxy [%s] error: %s", message.proxy_name, error)
         else:
             self.proxies[message.proxy_name] = proxy
@@ -204,7 +211,7 @@ class ControlSession:
             self.log.info("close proxy [%s] success", proxy.name)
 
     def _on_nat_hole(self, message: Message) -> None:
-        self._registry.nat_hole(self, message)
+        self._keeper.nat_hole(self, message)
 
     def _on_ping(self, message: Message) -> None:
         assert isinstance(message, Ping)
@@ -212,7 +219,7 @@ class ControlSession:
             self.keys.auth.verify_ping(message)
         except AuthError as error:
             self.log.warning("%s", error)
-            self._stream.send(Pong(error=self._registry.told(str(error), "invalid ping")))
+            self._stream.send(Pong(error=self._keeper.told(str(error), "invalid ping")))
             return
         self._last_ping = self.loop.now()
         self.log.debug("receive heartbeat")

@@ -1,7 +1,7 @@
 """Service: frps as a whole. Binds, lets connections identify themselves, keeps the books.
 
-The books: which client has which run id, which proxy has which name, which
-port belongs to whom, which relays run. Everything is on one loop.
+The books: which client has which run id, which relays run; of proxies the proxy desk
+keeps them. Everything is on one loop.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dataclasses import replace
 
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
-from frpd.errors import AuthError, ConnectionLost, FrpError, LimitError, ProxyError
+from frpd.errors import AuthError, ConnectionLost, FrpError
 from frpd.log import get_logger
-from frpd.metrics.access import ProxyAccess, Sink
+from frpd.metrics.access import Sink
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
-from frpd.net.port_holder import port_holder
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.proto import native
@@ -28,7 +27,6 @@ from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
     Message,
-    NewProxy,
     NewVisitorConn,
     NewWorkConn,
     StartWorkConn,
@@ -45,17 +43,14 @@ from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
-from frpd.server.groups.book import GroupBook
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.login_keys import LoginKeys
 from frpd.server.nathole.desk import NatHoleDesk
 from frpd.server.open_entrances import OpenEntrances
-from frpd.server.ports import PortManager
-from frpd.server.proxies import PROXIES
-from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.server.proxy_desk import ProxyDesk
 from frpd.server.reception import Carried, CarriedStreams, Reception
-from frpd.server.reload import compare, strangers
+from frpd.server.reload import compare
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
 from frpd.transports.messages import MessageStream
@@ -64,8 +59,6 @@ from frpd.transports.mux_stream import MuxStream
 from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
-# Six times this, as JSON may need, still fits into a message beside the addresses.
-MAX_NAME_BYTES = 1024
 IDLE_POLL_SECONDS = 0.02
 
 _log = get_logger("frpd.server.service")
@@ -96,7 +89,6 @@ class Service:
         *,
         tell: Sink | None = None,
     ) -> None:
-        self._tell = tell
         self._sockets = SocketStore() if sockets is None else sockets
         self._loop = loop
         self._pool = pool
@@ -104,9 +96,6 @@ class Service:
         self._entropy = entropy
         self._keys = LoginKeys.begin(pool, config)
         self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
-        self._tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
-        self._udp_ports = PortManager(config.allow_ports.candidates(), entropy)
-        self._groups = GroupBook()
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         fittings = load_fittings(loop, config)
@@ -124,9 +113,10 @@ class Service:
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
-        self.proxies: dict[str, Proxy] = {}
         self.relays: set[Running] = set()
         self.books = Books(loop, self.relays)
+        self.proxy_desk = self._make_proxy_desk(tell)
+        self.proxies = self.proxy_desk.proxies
         self._desk = LoginDesk(
             config,
             self._keys,
@@ -140,6 +130,20 @@ class Service:
         )
         self._nat_holes = NatHoleDesk(
             loop, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
+        )
+
+    def _make_proxy_desk(self, tell: Sink | None) -> ProxyDesk:
+        return ProxyDesk(
+            self._loop,
+            self._pool,
+            self._config,
+            self._entropy,
+            books=self.books,
+            relays=self,
+            vhosts=self._vhosts,
+            pipes=self._pipes,
+            sockets=self._sockets,
+            tell=tell,
         )
 
     @property
@@ -181,7 +185,7 @@ class Service:
             socks = self._entrances.bind_missing(wanted)
         except ListenError as error:
             if error.errno == errno.EADDRINUSE:
-                self._explain_taken_port(error.address, error.port)
+                self.proxy_desk.explain_taken_port(error.address, error.port)
             raise
         self._entrances.change(wanted, socks)
         return self._use(config, keys, fittings)
@@ -197,14 +201,7 @@ class Service:
         # A certificate of our own is made once.
         layers = fittings.layers if has_files(old) or has_files(config) else self._reception.layers
         self._reception = replace(self._reception, layers=layers, tls_only=config.tls_only)
-        if config.allow_ports == old.allow_ports:
-            return ()
-        names: list[str] = []
-        for ports in (self._tcp_ports, self._udp_ports):
-            ports.allowed = config.allow_ports.candidates()
-            names += strangers(config, ports.used)
-        staying = f"outside of allow_ports now, and left as they are: {', '.join(names)}"
-        return (staying,) if names else ()
+        return self.proxy_desk.use(config)
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
         """Take no more visitors or clients; call ``on_idle`` once no relay runs.
@@ -218,8 +215,7 @@ class Service:
         self._door.close()
         self._nat_holes.close()
         self._vhosts.go_away()
-        for proxy in self.proxies.values():
-            proxy.close()
+        self.proxy_desk.stop()
         for control in self.controls.values():
             # A client that was told brings no work connection for who has come already.
             if not control.work_conns.waiting:
@@ -281,6 +277,7 @@ class Service:
         control = self.controls[arrival.run_id] = ControlSession(
             self._loop,
             self,
+            self.proxy_desk,
             connection,
             arrival.stream,
             login=login,
@@ -348,47 +345,20 @@ class Service:
         """See Identities.visitor_connection."""
         self._visitors.receive(connection, endpoint, request)
 
-    # Registry: what a client's session asks for.
-
-    def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
-        """See Registry.new_proxy; checks in frp's order."""
-        name = request.proxy_name
-        if self._stopping:
-            raise ProxyError("the server is shutting down")
-        build = self._groups.builder(request) or PROXIES.get(request.proxy_type)
-        if build is None:
-            raise ProxyError(f"proxy [{name}] type [{request.proxy_type}] error")
-        limit = self._config.max_ports_per_client
-        used = sum(proxy.ports_used for proxy in control.proxies.values())
-        if 0 < limit <= used:
-            raise ProxyError("exceed the max_ports_per_client")
-        if name in self.proxies:
-            raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
-        if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-            raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
-        context = self._proxy_context(control, request)
-        proxy = self.proxies[name] = build(context, request)
-        self.books.proxy_started(control.run_id, proxy, request)
-        return proxy
-
-    def proxy_closed(self, proxy: Proxy) -> None:
-        """See Registry.proxy_closed."""
-        if self.proxies.get(proxy.name) is proxy:
-            del self.proxies[proxy.name]
-            self.books.proxy_closed(proxy.name)
+    # Keeper: what a client's session tells and asks.
 
     def told(self, detail: str, summary: str) -> str:
-        """See Registry.told."""
+        """See Keeper.told."""
         return detail if self._config.detailed_errors_to_client else summary
 
     def control_closed(self, control: ControlSession, reason: str) -> None:
-        """See Registry.control_closed."""
+        """See Keeper.control_closed."""
         if self.controls.get(control.run_id) is control:
             del self.controls[control.run_id]
             self.books.client_left(control.run_id)
 
     def nat_hole(self, control: ControlSession, message: Message) -> None:
-        """See Registry.nat_hole."""
+        """See Keeper.nat_hole."""
         self._nat_holes.receive(control, message)
 
     # Relays.
@@ -444,42 +414,6 @@ class Service:
             return 0.0  # yamux has its own; newer clients send no pings there
         return float(config.heartbeat_timeout)
 
-    def _proxy_context(self, control: ControlSession, request: NewProxy) -> ProxyContext:
-        name, tell = request.proxy_name, self._tell
-        kind = request.proxy_type or "tcp"
-        return ProxyContext(
-            counters=self.books.counters(request),
-            access=tell and ProxyAccess(tell, name, kind, control.run_id),
-            loop=self._loop,
-            entropy=self._entropy,
-            log=control.log.prefixed(name),
-            work_conns=control.work_conns,
-            relays=self,
-            tcp_ports=self._tcp_ports,
-            udp_ports=self._udp_ports,
-            udp_packet_bytes=self._config.udp_packet_size,
-            udp_session_seconds=self._config.udp_session_timeout,
-            udp_max_sessions=self._config.udp_max_sessions,
-            bind_addr=self._config.proxy_bind_addr,
-            explain_taken_port=self._explain_taken_port,
-            cipher_key=control.keys.cipher_key,
-            pipes=self._pipes,
-            features=control.features,
-            peer_version=control.login.version,
-            peer_user=control.login.user,
-            nat_hole_port=self._config.bind_udp_port,
-            vhosts=self._vhosts,
-            sockets=self._sockets,
-        )
-
-    def _explain_taken_port(self, address: str, port: int) -> None:
-        def tell(holder: str) -> None:
-            if holder:
-                _log.warning("%s is held by %s", address, holder)
-
-        with contextlib.suppress(LimitError):  # it is only a hint
-            self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
-
 
 def _login_limits(config: ServerConfig) -> DoorLimits:
     return DoorLimits(
@@ -487,10 +421,3 @@ def _login_limits(config: ServerConfig) -> DoorLimits:
         max_pending=config.max_pending_connections,
         max_pending_per_source=config.max_pending_per_source,
     )
-
-
-def _taken(name: str, owner_type: str, wanted_type: str) -> str:
-    """Return frp's text: it asks for a visitors' listener before it asks for the name."""
-    if {owner_type, wanted_type} <= {"stcp", "sudp"}:
-        return f"custom listener for [{name}] is repeated"
-    return f"proxy name [{name}] is already in use"

@@ -139,7 +139,7 @@ def test_warnings_are_told_and_strict_makes_errors_of_them(office: Office) -> No
 
 
 def test_proxies_outside_of_the_ports_are_a_warning(office: Office) -> None:
-    office.service._tcp_ports.acquire("web", 6000, 0.0, lambda port: port)
+    office.service.proxy_desk.tcp_ports.acquire("web", 6000, 0.0, lambda port: port)
     office.write(allow_ports="7000")
     warning = "outside of allow_ports now, and left as they are: web (6000)"
     assert office.again().warnings == (warning,)

@@ -16,7 +16,7 @@ def test_kinds_without_groups_take_no_notice(world: World) -> None:
     client = house.client()
     assert client.new_proxy("u", free_port(), "udp", group="g").error == ""
     assert client.new_proxy("s", 0, "stcp", group="g").error == ""
-    assert len(house.service._groups) == 0
+    assert len(house.service.proxy_desk.groups) == 0
 
 
 def test_no_type_is_tcp(world: World) -> None:
@@ -34,8 +34,8 @@ def test_the_last_one_who_leaves_ends_the_group(world: World) -> None:
     for name in ("a", "b"):
         assert client.new_proxy(name, port, group="g", group_key=name * 0).error == ""
     for name in ("a", "b"):
-        assert len(house.service._groups) == 1
+        assert len(house.service.proxy_desk.groups) == 1
         client.control.send(CloseProxy(proxy_name=name))
         world.settle()
-    assert len(house.service._groups) == 0
+    assert len(house.service.proxy_desk.groups) == 0
     assert client.new_proxy("c", port, group="g", group_key="another").error == ""

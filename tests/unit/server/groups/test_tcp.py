@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_makes_no_group(world: World) -> None:
     client = house.client()
     port = house.proxy(client, "alone")
     assert client.new_proxy("a", port, **GROUP).error == "port already used"
-    assert len(house.service._groups) == 0
+    assert len(house.service.proxy_desk.groups) == 0
 
 
 def test_each_member_counts_for_its_client_s_limit(world: World) -> None:

@@ -20,7 +20,7 @@ __all__ = ["world"]
 
 def context_of(house: House, host: str) -> ProxyContext:
     control = next(iter(house.service.controls.values()))
-    context = house.service._proxy_context(control, NewProxy(proxy_name="p"))
+    context = house.service.proxy_desk.context(control, NewProxy(proxy_name="p"))
     assert context.bind_addr == host
     return context
 

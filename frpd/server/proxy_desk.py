@@ -1,0 +1,180 @@
+"""ProxyDesk: makes the proxies that clients ask for, and keeps them by name.
+
+It owns what proxies share: the ports that they may have and the groups that they
+are in. Which client has which proxy is in that client's session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from frpd.config.server import ServerConfig
+from frpd.entropy import Entropy
+from frpd.errors import LimitError, ProxyError
+from frpd.log import get_logger
+from frpd.metrics.access import ProxyAccess, Sink
+from frpd.net.pipes import PipePool
+from frpd.net.port_holder import port_holder
+from frpd.net.socket_store import SocketStore
+from frpd.proto.message.types import NewProxy
+from frpd.relay.relay import Relays
+from frpd.selector_loop import SelectorLoop
+from frpd.server.books import Books
+from frpd.server.control import ControlSession
+from frpd.server.groups.book import GroupBook
+from frpd.server.ports import PortManager
+from frpd.server.proxies import PROXIES
+from frpd.server.proxies.base import Proxy, ProxyContext
+from frpd.server.reload import strangers
+from frpd.server.vhost.hosts import VirtualHosts
+from frpd.workers import WorkerPool
+
+# Six times this, as JSON may need, still fits into a message beside the addresses.
+MAX_NAME_BYTES = 1024
+
+_log = get_logger("frpd.server.service")
+
+
+class ProxyDesk:
+    """All proxies of all clients. Loop thread only.
+
+    Args:
+        loop: the loop.
+        pool: finds out who holds a port.
+        config: of the server.
+        entropy: for ports and ciphers.
+        books: keep what was asked for, and how much passed.
+        relays: are told of visits.
+        vhosts: the ports that proxies share by name.
+        pipes: what bytes pass through without being seen.
+        sockets: keeps ports for the next process.
+        tell: the access log's; None where nobody wants to know.
+
+    Attributes:
+        proxies: all there are, by name.
+        tcp_ports: who has which.
+        udp_ports: who has which.
+        groups: proxies that share what they are reached at.
+    """
+
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        pool: WorkerPool,
+        config: ServerConfig,
+        entropy: Entropy,
+        *,
+        books: Books,
+        relays: Relays,
+        vhosts: VirtualHosts,
+        pipes: PipePool,
+        sockets: SocketStore,
+        tell: Sink | None,
+    ) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._config = config
+        self._entropy = entropy
+        self._books = books
+        self._relays = relays
+        self._vhosts = vhosts
+        self._pipes = pipes
+        self._sockets = sockets
+        self._tell = tell
+        self._stopping = False
+        self.proxies: dict[str, Proxy] = {}
+        self.tcp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self.udp_ports = PortManager(config.allow_ports.candidates(), entropy)
+        self.groups = GroupBook()
+
+    def use(self, config: ServerConfig) -> tuple[str, ...]:
+        """Decide by these from now on; return what the operator should know, in sentences."""
+        old, self._config = self._config, config
+        if config.allow_ports == old.allow_ports:
+            return ()
+        names: list[str] = []
+        for ports in (self.tcp_ports, self.udp_ports):
+            ports.allowed = config.allow_ports.candidates()
+            names += strangers(config, ports.used)
+        staying = f"outside of allow_ports now, and left as they are: {', '.join(names)}"
+        return (staying,) if names else ()
+
+    def stop(self) -> None:
+        """Take no more visitors and make no more proxies; what runs goes on."""
+        self._stopping = True
+        for proxy in self.proxies.values():
+            proxy.close()
+
+    # Registry: what a client's session asks for.
+
+    def new_proxy(self, control: ControlSession, request: NewProxy) -> Proxy:
+        """See Registry.new_proxy; checks in frp's order."""
+        name = request.proxy_name
+        if self._stopping:
+            raise ProxyError("the server is shutting down")
+        build = self.groups.builder(request) or PROXIES.get(request.proxy_type)
+        if build is None:
+            raise ProxyError(f"proxy [{name}] type [{request.proxy_type}] error")
+        limit = self._config.max_ports_per_client
+        used = sum(proxy.ports_used for proxy in control.proxies.values())
+        if 0 < limit <= used:
+            raise ProxyError("exceed the max_ports_per_client")
+        if name in self.proxies:
+            raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
+        if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+            raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
+        proxy = self.proxies[name] = build(self.context(control, request), request)
+        self._books.proxy_started(control.run_id, proxy, request)
+        return proxy
+
+    def proxy_closed(self, proxy: Proxy) -> None:
+        """See Registry.proxy_closed."""
+        if self.proxies.get(proxy.name) is proxy:
+            del self.proxies[proxy.name]
+            self._books.proxy_closed(proxy.name)
+
+    def context(self, control: ControlSession, request: NewProxy) -> ProxyContext:
+        """Return what a proxy of this client is made with."""
+        name, tell = request.proxy_name, self._tell
+        kind = request.proxy_type or "tcp"
+        return ProxyContext(
+            counters=self._books.counters(request),
+            access=tell and ProxyAccess(tell, name, kind, control.run_id),
+            loop=self._loop,
+            entropy=self._entropy,
+            log=control.log.prefixed(name),
+            work_conns=control.work_conns,
+            relays=self._relays,
+            tcp_ports=self.tcp_ports,
+            udp_ports=self.udp_ports,
+            udp_packet_bytes=self._config.udp_packet_size,
+            udp_session_seconds=self._config.udp_session_timeout,
+            udp_max_sessions=self._config.udp_max_sessions,
+            bind_addr=self._config.proxy_bind_addr,
+            explain_taken_port=self.explain_taken_port,
+            cipher_key=control.keys.cipher_key,
+            pipes=self._pipes,
+            features=control.features,
+            peer_version=control.login.version,
+            peer_user=control.login.user,
+            nat_hole_port=self._config.bind_udp_port,
+            vhosts=self._vhosts,
+            sockets=self._sockets,
+        )
+
+    def explain_taken_port(self, address: str, port: int) -> None:
+        """Log who holds a port that was not to be had, if that can be found out."""
+
+        def tell(holder: str) -> None:
+            if holder:
+                _log.warning("%s is held by %s", address, holder)
+
+        with contextlib.suppress(LimitError):  # it is only a hint
+            self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
+
+
+def _taken(name: str, owner_type: str, wanted_type: str) -> str:
+    """Return frp's text: it asks for a visitors' listener before it asks for the name."""
+    if {owner_type, wanted_type} <= {"stcp", "sudp"}:
+        return f"custom listener for [{name}] is repeated"
+    return f"proxy name [{name}] is already in use"
