@@ -16,6 +16,7 @@ from frpd.net.address import SockAddr
 from frpd.net.endpoint import Buffer
 from frpd.proto.early_punch import CONVERSATION, MAX_PROBES, kcp_probe
 from frpd.proto.kcp.connection import KcpConnection
+from frpd.proto.kcp_parting import BYTES, Kind, read_farewell
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.kcp_endpoint import KcpEndpoint
 from frpd.transports.kcp_wire import SocketWire
@@ -51,6 +52,8 @@ class WatchedWire:
         self._wire = SocketWire(loop, sock, heeds_refusals=True)
         self._heard_at = loop.now()
         self._probes = 0
+        self._has_ended = False  # our direction
+        self._is_ours = False  # and so the peer hears of that
         self._timer: Timer | None = loop.call_later(PROBE_SECONDS, self._check)
         kcp = KcpConnection(CONVERSATION, now=loop.now())
         self.endpoint = KcpEndpoint(loop, kcp, self, self._wire.peer)
@@ -60,6 +63,9 @@ class WatchedWire:
 
     def send(self, datagrams: Sequence[Buffer]) -> None:
         """See KcpWire.send."""
+        if len(datagrams[-1]) == BYTES:
+            farewell = read_farewell(datagrams[-1])
+            self._has_ended |= farewell is not None and farewell.kind is Kind.END
         self._wire.send(datagrams)
 
     def local_address(self) -> SockAddr:
@@ -79,6 +85,7 @@ class WatchedWire:
     def receive(self, datagram: Buffer) -> None:
         """Take one datagram."""
         self._heard_at = self._loop.now()
+        self._is_ours |= len(datagram) == BYTES and read_farewell(datagram) is not None
         self.endpoint.receive(datagram)
 
     def serve(self) -> None:
@@ -95,6 +102,10 @@ class WatchedWire:
     def _check(self) -> None:
         loop = self._loop
         silent = loop.now() - self._heard_at
+        if self._has_ended and not self._is_ours:
+            # A peer that lives on without having heard our end: its silence is the endpoint's.
+            self._timer = None
+            return
         if silent >= SILENCE_SECONDS:
             self._timer = None
             self.endpoint.lose(f"the peer has been silent for {SILENCE_SECONDS:g} s")

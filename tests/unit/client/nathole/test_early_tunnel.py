@@ -16,7 +16,8 @@ from frpd.client.nathole.early_tunnel import (
 )
 from frpd.proto.early_punch import CONVERSATION
 from frpd.proto.kcp.connection import KcpConnection
-from frpd.transports.kcp_endpoint import CLOSE_SECONDS
+from frpd.proto.kcp_parting import Farewell, Kind
+from frpd.transports.kcp_endpoint import CLOSE_SECONDS, HALF_OPEN_SECONDS
 from tests.unit.transports.links import Reader, Writer, fail
 
 if TYPE_CHECKING:
@@ -127,6 +128,35 @@ def test_a_peer_that_was_closed_is_lost_sooner_where_its_machine_says_so(
     peer.go_away()
     world.pass_time(SILENCE_SECONDS - 2 * PROBE_SECONDS, 0.5)
     assert reader.end.endswith("connection refused")
+
+
+def test_a_peer_that_cannot_hear_of_our_end_is_not_kept_for_ever(
+    world: World, peer: GoPeer
+) -> None:
+    stream = peer.stream()
+    reader = Reader(stream)
+    stream.shutdown_write()
+    world.pass_time(HALF_OPEN_SECONDS / 2, 0.5)
+    peer.kcp.send(b"an answer meanwhile")
+    world.until(lambda: reader.got)
+    world.pass_time(HALF_OPEN_SECONDS - 1, 0.5)
+    assert not end_of(reader)
+    world.pass_time(PROBE_SECONDS, 0.5)
+    assert end_of(reader)
+    assert peer.lost == ["the connection is over"]
+
+
+def test_one_of_our_own_ends_that_has_heard_of_it_is_kept(world: World, peer: GoPeer) -> None:
+    stream = peer.stream()
+    reader = Reader(stream)
+    stream.shutdown_write()
+    taken = Farewell(CONVERSATION, Kind.TAKEN, taken=Kind.END)
+    peer.sock.send(taken.encode())
+    world.pass_time(2 * HALF_OPEN_SECONDS, 0.5)
+    assert not end_of(reader)
+    peer.is_mute = True
+    world.pass_time(SILENCE_SECONDS + PROBE_SECONDS, 0.5)
+    assert end_of(reader)
 
 
 def test_there_is_one_user_and_no_other(world: World, peer: GoPeer) -> None:
