@@ -16,7 +16,7 @@ from frpd.client.nathole.discovery import Discovery, Found, Means
 from frpd.client.nathole.generation import HoleContext, OnFailed, OnTunnel, Signalling
 from frpd.client.nathole.plan import plan_of
 from frpd.client.nathole.punch import Punching
-from frpd.client.nathole.tunnel import kcp_tunnel
+from frpd.client.nathole.tunnel import KCP, QUIC, has_quic, make_tunnel
 from frpd.clock import unix_now
 from frpd.config.proxies import SecretProxyConfig
 from frpd.config.secret import Secret
@@ -34,10 +34,10 @@ from frpd.proto.message.types import (
 from frpd.proto.nat import UNKNOWN, nat_of, read_address
 from frpd.selector_loop import Timer
 
-KCP: Final = "kcp"
-QUIC: Final = "quic"
 REOPEN_SECONDS: Final = 0.1
 """A Go owner closes its socket and opens it again: what comes in between would be refused."""
+
+NO_QUIC: Final = "the visitor wants a tunnel of quic, which needs aioquic here: protocol = kcp"
 
 
 class Hole:
@@ -185,6 +185,11 @@ class VisitorHole:
             on_punched=self._punched,
             on_failed=self._failed,
         )
+        assert isinstance(config, XtcpVisitorConfig)
+        self._protocol = config.protocol
+        if self._protocol == QUIC and not has_quic():
+            context.log.info("without aioquic here the tunnel is one of kcp")
+            self._protocol = KCP
         self._sock: socket.socket | None = None
         self._timer: Timer | None = None
 
@@ -204,26 +209,21 @@ class VisitorHole:
         now = unix_now()
         return NatHoleVisitor(
             proxy_name=self._config.server_name,
-            protocol=self._protocol(),
+            protocol=self._protocol,
             sign_key=privilege_key(self._config.sk.reveal(), now),
             timestamp=now,
             mapped_addrs=found.mapped_texts(),
             assisted_addrs=found.assisted_texts() if self._context.tells_local_addresses else [],
         )
 
-    def _protocol(self) -> str:
-        assert isinstance(self._config, XtcpVisitorConfig)
-        return KCP
-
-    def _punched(self, sock: socket.socket, answer: NatHoleResp) -> None:
+    def _punched(self, sock: socket.socket, _answer: NatHoleResp) -> None:
         self._sock = sock
-        self._timer = self._context.loop.call_later(REOPEN_SECONDS, self._open, answer)
+        self._timer = self._context.loop.call_later(REOPEN_SECONDS, self._open)
 
-    def _open(self, answer: NatHoleResp) -> None:
-        del answer
+    def _open(self) -> None:
         sock, self._sock = self._sock, None
         assert sock is not None
-        self._on_tunnel(kcp_tunnel(self._context.loop, sock, is_visitor=True))
+        self._on_tunnel(make_tunnel(self._protocol, self._context.loop, sock, is_visitor=True))
 
     def _failed(self, error: FrpError, _answer: NatHoleResp | None) -> None:
         self._on_failed(error)
@@ -276,9 +276,13 @@ class OwnerHole:
         )
 
     def _punched(self, sock: socket.socket, answer: NatHoleResp) -> None:
-        del answer
         self._signalling.send(NatHoleReport(sid=self._sid, success=True))
-        self._on_tunnel(kcp_tunnel(self._context.loop, sock, is_visitor=False))
+        if answer.protocol == QUIC and not has_quic():
+            sock.close()
+            self._on_failed(TransportError(NO_QUIC))
+        else:
+            tunnel = make_tunnel(answer.protocol, self._context.loop, sock, is_visitor=False)
+            self._on_tunnel(tunnel)
 
     def _failed(self, error: FrpError, answer: NatHoleResp | None) -> None:
         if answer is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
@@ -20,6 +21,8 @@ MAX_STREAMS: Final = 1024
 OnStream: TypeAlias = Callable[[Endpoint], None]
 OnFailed: TypeAlias = Callable[[TransportError], None]
 
+KCP: Final = "kcp"
+QUIC: Final = "quic"
 CONVERSATION: Final = 1
 """The number of every tunnel's KCP conversation."""
 WINDOW_SEGMENTS: Final = 1024
@@ -87,10 +90,33 @@ def kcp_tunnel(
         loop,
         carrier,
         is_visitor=is_visitor,
-        kind="kcp",
+        kind=KCP,
         keepalive_seconds=keepalive_seconds,
         once=once,
     )
+
+
+def has_quic() -> bool:
+    """Return whether tunnels of QUIC can be had: only with aioquic."""
+    return importlib.util.find_spec("aioquic") is not None
+
+
+def make_tunnel(
+    protocol: str, loop: SelectorLoop, sock: socket.socket, *, is_visitor: bool
+) -> Tunnel:
+    """Return a tunnel of the newest way.
+
+    Args:
+        protocol: QUIC, which has to be there, or KCP.
+        loop: the loop.
+        sock: connected to the far end; owned from now on.
+        is_visitor: we open the streams.
+    """
+    if protocol != QUIC:
+        return kcp_tunnel(loop, sock, is_visitor=is_visitor)
+    from frpd.transports.quic_tunnel import quic_tunnel  # noqa: PLC0415 # aioquic is optional
+
+    return quic_tunnel(loop, sock, is_visitor=is_visitor)
 
 
 class MuxTunnel:

@@ -71,7 +71,7 @@ def test_one_attempt_serves_all_and_its_tunnel_is_used_again(
 ) -> None:
     users = Users(world)
     users.shared.want()
-    assert not users.server.checks  # there is no session yet
+    assert not made  # there is no session yet
     users.shared.start(users.server.visitor)
     users.shared.want()
     users.shared.want()
