@@ -72,7 +72,7 @@ class Cast:
 
     def ssh(self, port: int) -> str:
         """Log in from host b; return what the far end printed, or what is in the way."""
-        words = [need_tool("ssh"), *self.sshd.options("-p", port)]
+        words = [need_tool("ssh"), "-o", "ConnectTimeout=25", *self.sshd.options("-p", port)]
         login = f"{self.sshd.user}@127.0.0.1"
         done = subprocess.run(
             self.stage.lab.command("b", *words, login, "echo it is $(id -un)"),
@@ -113,12 +113,23 @@ def finds_its_way(
     pair: tuple[str, str],
     direct: Settings,
     folders: tuple[Path, Path] = (BIN, BIN),
+    said: str = "",
 ) -> None:
-    """Assert that ssh logs in by the xtcp visitor, through NATs of these kinds."""
+    """Assert that ssh logs in by the xtcp visitor.
+
+    Args:
+        folder: for the files of the scenario.
+        pair: kinds of NAT of the owner and of the visitor.
+        direct: of the xtcp visitor.
+        folders: of the owner's frpc and of the visitor's.
+        said: a pattern of what is then in the visitor's log, or soon will be.
+    """
     with NatLab(*pair) as lab:
         stage = LabStage(folder, lab)
         try:
             cast = Cast(stage, direct, folders)
             wait_until(lambda: cast.logs_in(BY_HOLE), "ssh gets through", PUNCHED_SECONDS)
+            if said:
+                cast.visitor.wait_for(said, PUNCHED_SECONDS)
         finally:
             stage.close()
