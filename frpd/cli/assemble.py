@@ -37,7 +37,7 @@ from frpd.cli.service_manager import (
     from_environment,
     server_status,
 )
-from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
+from frpd.cli.unserved import client_refusals, client_warnings
 from frpd.client.service import Service as ClientService
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
@@ -73,7 +73,7 @@ def run_server(
         background: of ``--daemon``; the parent's status then tells whether it serves.
         file: where the configuration comes from; None for the command line.
     """
-    said = [*warnings, *server_warnings(config)]
+    said = list(warnings)
     for_log = config
     admin = AdminSockets()
     manager = from_environment() if background is None else ServiceManager()

@@ -30,6 +30,7 @@ LATE: Final = (
     "frpd.config.kinds",
     "frpd.metrics.store",
     "frpd.net.certificates",
+    "frpd.transports.kcp",
     "frpd.transports.tls",
     "frpd.transports.upstream_proxy",
     "frpd.transports.websocket",

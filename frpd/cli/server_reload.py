@@ -8,7 +8,6 @@ from frpd import log
 from frpd.admin.reload import ReloadReport
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.reload_queue import ReloadQueue, refuse, set_level, tell_success
-from frpd.cli.unserved import server_warnings
 from frpd.config.server import ServerConfig
 from frpd.selector_loop import SelectorLoop
 from frpd.server.fittings import Fittings, load_fittings
@@ -46,9 +45,8 @@ class ServerReload(ReloadQueue[Found]):
         """See ReloadQueue.read."""
         loaded = file.load_server(strict=strict)
         config = loaded.value
-        warnings = (*loaded.warnings, *server_warnings(config))
-        refuse((*loaded.refusals, *warnings) if strict else loaded.refusals)
-        return Found(config, load_fittings(self._loop, config), warnings)
+        refuse((*loaded.refusals, *loaded.warnings) if strict else loaded.refusals)
+        return Found(config, load_fittings(self._loop, config), loaded.warnings)
 
     def foresee(self, found: Found) -> ReloadReport:
         """See ReloadQueue.foresee."""

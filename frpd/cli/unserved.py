@@ -7,23 +7,10 @@ have no effect so far. A row goes when its feature comes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from frpd.client.visitors import VISITORS
 from frpd.config.client import ClientSetup
-from frpd.config.server import ServerConfig
 from frpd.transports import TRANSPORTS
-
-_SERVER_PORTS: Final = {
-    "kcp_bind_port": "KCP",
-}
-
-
-def server_warnings(config: ServerConfig) -> Iterator[str]:
-    """Yield a line for each port of frps.ini that nobody will listen on."""
-    for key, what in _SERVER_PORTS.items():
-        if getattr(config, key):
-            yield f"[common] {key} has no effect: {what} cannot be served yet"
 
 
 def client_warnings(setup: ClientSetup) -> Iterator[str]:

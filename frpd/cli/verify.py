@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.dashboard_tls import dashboard_tls
-from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
+from frpd.cli.unserved import client_refusals, client_warnings
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.load import Loaded
 from frpd.config.secret import Secret
@@ -49,7 +49,7 @@ def checked_server(file: ConfigFile, *, strict: bool = False) -> Loaded[ServerCo
     """
     loaded = file.load_server(strict=strict)
     _try_server_files(loaded.value)
-    return replace(loaded, warnings=(*loaded.warnings, *server_warnings(loaded.value)))
+    return loaded
 
 
 def checked_client(file: ConfigFile, *, strict: bool = False) -> Loaded[ClientSetup]:

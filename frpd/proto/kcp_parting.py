@@ -20,8 +20,11 @@ COMMAND: Final = 0x7E
 BYTES: Final = 32
 TRIES: Final = 5
 """Then nobody is there who understands."""
+TRIES_WITH_OURS: Final = 8
+"""Then one of ours that was there is gone; over half a minute, for a line may be down so long."""
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 1.6
+LONGEST_PAUSE_WITH_OURS: Final = 12.8
 
 # conversation, command, kind; wnd: the kind that was taken; ts; sn: not the first; una; len
 _LAYOUT: Final = Struct("<IBBHIIIIQ")
@@ -37,9 +40,11 @@ class Kind(enum.IntEnum):
     GONE = 2
     """The same, and we read no more."""
     TAKEN = 3
-    """One of those two has been heard."""
+    """One of those two, or ASK, has been heard."""
     RESET = 4
     """There is no such connection, or no more."""
+    ASK = 5
+    """Is the peer still there? To be answered as an end is."""
 
 
 class Farewell(NamedTuple):
@@ -62,7 +67,7 @@ def read_farewell(datagram: Buffer) -> Farewell | None:
     if len(datagram) != BYTES or datagram[4] != COMMAND:
         return None
     conversation, _, kind, taken, _, number, _, length, position = _LAYOUT.unpack(datagram)
-    if number != _SN or length != _LEN or not Kind.END <= kind <= Kind.RESET:
+    if number != _SN or length != _LEN or not Kind.END <= kind <= Kind.ASK:
         return None
     return Farewell(conversation, Kind(kind), position, taken)
 
@@ -76,9 +81,10 @@ class Parting:
     Attributes:
         heard: how many bytes the peer's direction has; None before it has ended.
         peer_is_gone: the peer reads no more.
+        peer_is_ours: the peer has shown that it understands this.
         was_reset: the peer knows no such connection any more.
-        is_taken: the peer knows of our end.
-        has_given_up: it was said so often in vain that the peer cannot be one of ours.
+        is_taken: the peer knows of what was said last.
+        has_given_up: it was said so often in vain that the peer is gone, or never understood.
     """
 
     __slots__ = (
@@ -92,12 +98,14 @@ class Parting:
         "heard",
         "is_taken",
         "peer_is_gone",
+        "peer_is_ours",
         "was_reset",
     )
 
     def __init__(self, conversation: int) -> None:
         self.heard: int | None = None
-        self.peer_is_gone = self.was_reset = self.is_taken = self.has_given_up = False
+        self.peer_is_gone = self.peer_is_ours = self.was_reset = False
+        self.is_taken = self.has_given_up = False
         self._conversation = conversation
         self._said: Farewell | None = None
         self._answers: list[bytes] = []
@@ -105,7 +113,7 @@ class Parting:
         self._tries = 0
 
     def say(self, kind: Kind, position: int, now: float) -> None:
-        """Say that our direction has so many bytes: END, or GONE."""
+        """Say that our direction has so many bytes: END, or GONE; or ASK, whatever they are."""
         self._said = Farewell(self._conversation, kind, position)
         self.is_taken = self.has_given_up = False
         self._tries = 0
@@ -115,13 +123,14 @@ class Parting:
     def receive(self, farewell: Farewell) -> None:
         """Take what was said of this conversation."""
         said = self._said
+        self.peer_is_ours = True
         if farewell.kind is Kind.RESET:
             self.was_reset = True
         elif farewell.kind is Kind.TAKEN:
             if said is not None and (farewell.taken, farewell.position) == said[1:3]:
                 self.is_taken = True
         else:
-            if self.heard is None:
+            if self.heard is None and farewell.kind is not Kind.ASK:
                 self.heard = farewell.position
             self.peer_is_gone |= farewell.kind is Kind.GONE
             taken = Farewell(self._conversation, Kind.TAKEN, farewell.position, farewell.kind)
@@ -130,20 +139,23 @@ class Parting:
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return what is due."""
         due, self._answers = self._answers, []
-        if self._is_waiting and now >= self._due:
+        if self.is_waiting and now >= self._due:
             assert self._said is not None
-            self.has_given_up = self._tries >= TRIES
+            ours = self.peer_is_ours
+            self.has_given_up = self._tries >= (TRIES_WITH_OURS if ours else TRIES)
             if not self.has_given_up:
                 due.append(self._said.encode())
                 self._tries += 1
                 self._due = now + self._pause
-                self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+                longest = LONGEST_PAUSE_WITH_OURS if ours else LONGEST_PAUSE_SECONDS
+                self._pause = min(2 * self._pause, longest)
         return due
 
     def next_deadline(self) -> float | None:
         """Return when more is due; None for never, as far as it is known."""
-        return self._due if self._is_waiting else None
+        return self._due if self.is_waiting else None
 
     @property
-    def _is_waiting(self) -> bool:
+    def is_waiting(self) -> bool:
+        """Whether something was said and may still be taken."""
         return self._said is not None and not (self.is_taken or self.has_given_up)

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from frpd.config.server import ServerConfig
 from frpd.net.socket_store import SocketStore
 from frpd.server.entrances import bind_entrances, entrances
+from frpd.server.kcp_port import bind_kcp_port
 from frpd.server.nathole.desk import bind_hole_port
+
+
+class Bound(NamedTuple):
+    """What was bound, by what it is for."""
+
+    tcp: Sequence[socket.socket]
+    """One for each entrance, in their order."""
+    holes: Sequence[socket.socket]
+    """Of hole punching, if it is wanted."""
+    kcp: socket.socket | None
 
 
 def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket]:
@@ -19,13 +32,24 @@ def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket
         sockets: inherited ones are taken from it, all are kept there.
 
     Returns:
-        One for each entrance, in their order, and behind them the port of hole punching.
+        All of them; sort_out() tells which is which.
 
     Raises:
         ListenError: a port cannot be had; nothing stays bound.
     """
     with contextlib.ExitStack() as bound:
         udp = [bound.enter_context(sock) for sock in bind_hole_port(config, sockets)]
+        kcp = bind_kcp_port(config, sockets)
+        if kcp is not None:
+            udp.append(bound.enter_context(kcp))
         tcp = bind_entrances(entrances(config), sockets)
         bound.pop_all()
     return [*tcp, *udp]
+
+
+def sort_out(config: ServerConfig, socks: Sequence[socket.socket]) -> Bound:
+    """Return what bind_ports has returned for the same configuration, by what it is for."""
+    left = list(socks)
+    kcp = left.pop() if config.kcp_bind_port else None
+    doors = len(entrances(config))
+    return Bound(left[:doors], left[doors:], kcp)

@@ -47,6 +47,7 @@ LIVE: Final[Mapping[str, str]] = {
     "vhost_http_port": AT_ONCE,
     "vhost_https_port": AT_ONCE,
     "tcpmux_httpconnect_port": AT_ONCE,
+    "kcp_bind_port": "new clients, and who is there stays",
     "tcpmux_passthrough": VISITORS,
     "vhost_http_timeout": VISITORS,
     "vhost_http_head_timeout": VISITORS,
@@ -69,7 +70,6 @@ RESTART: Final = frozenset(
     (
         "bind_addr",
         "bind_port",
-        "kcp_bind_port",
         "quic_bind_port",
         "quic_keepalive_period",
         "quic_max_idle_timeout",

@@ -17,6 +17,7 @@ from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, FrpError
 from frpd.log import get_logger
 from frpd.metrics.access import Sink
+from frpd.net.bearer import BearerStream
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
@@ -36,13 +37,14 @@ from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
 from frpd.server.books import Books
-from frpd.server.bound_ports import bind_ports
+from frpd.server.bound_ports import bind_ports, sort_out
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
+from frpd.server.kcp_port import KcpPort
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
 from frpd.server.login_keys import LoginKeys
@@ -110,6 +112,7 @@ class Service:
             tls_only=config.tls_only,
         )
         self._entrances = OpenEntrances(loop, self._came, self._sockets)
+        self._kcp = KcpPort(loop, entropy, self._kcp_came, self._sockets)
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -158,9 +161,10 @@ class Service:
             ListenError: a port cannot be had; nothing stays bound.
         """
         socks = bind_ports(self._config, self._sockets) if bound is None else bound
-        wanted = entrances(self._config)
-        self._entrances.change(wanted, socks[: len(wanted)])
-        self._nat_holes.listen(socks[len(wanted) :])
+        found = sort_out(self._config, socks)
+        self._entrances.change(entrances(self._config), found.tcp)
+        self._nat_holes.listen(found.holes)
+        self._kcp.change(self._config, found.kcp)
 
     def reload(self, new: ServerConfig, fittings: Fittings) -> tuple[str, ...]:
         """Take over all of another configuration that can be live, or nothing.
@@ -181,13 +185,19 @@ class Service:
         config = compare(self._config, new).config
         keys = self._keys.renewed(self._pool, config)
         wanted = entrances(config)
+        kcp = None
         try:
+            kcp = self._kcp.bind_missing(config)
             socks = self._entrances.bind_missing(wanted)
         except ListenError as error:
+            if kcp is not None:
+                self._sockets.forget(kcp)
+                kcp.close()
             if error.errno == errno.EADDRINUSE:
                 self.proxy_desk.explain_taken_port(error.address, error.port)
             raise
         self._entrances.change(wanted, socks)
+        self._kcp.change(config, kcp)
         return self._use(config, keys, fittings)
 
     def _use(self, config: ServerConfig, keys: LoginKeys, fittings: Fittings) -> tuple[str, ...]:
@@ -212,6 +222,7 @@ class Service:
         self._on_idle = on_idle
         self._stopping = True
         self._entrances.close()
+        self._kcp.retire()
         self._door.close()
         self._nat_holes.close()
         self._vhosts.go_away()
@@ -238,6 +249,7 @@ class Service:
         self._vhosts.close()
         for control in list(self.controls.values()):
             control.close("the server stops")
+        self._kcp.close()
         self._pipes.close()
 
     # What an operator may ask for.
@@ -378,6 +390,9 @@ class Service:
         self._reception.welcome(stream, speech)
 
     def _client_came(self, carried: Carried | CarriedStreams) -> None:
+    def _kcp_came(self, stream: BearerStream) -> None:
+        self._reception.welcome_client(stream)
+
         Connection(
             self._loop,
             carried,

@@ -10,10 +10,12 @@ from typing import Final
 
 from frpd.transports.base import Transport
 from frpd.transports.over_tcp import over_tcp, over_websocket, over_wss
+from frpd.transports.over_udp import over_kcp
 from frpd.transports.way import Way
 
 TRANSPORTS: Final[Mapping[str, Callable[[Way], Transport]]] = {
     "tcp": over_tcp,
     "websocket": over_websocket,
     "wss": over_wss,
+    "kcp": over_kcp,
 }

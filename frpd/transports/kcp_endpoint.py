@@ -4,8 +4,7 @@ What is written leaves at the end of the loop's turn, in as few system calls as 
 needs. KCP has no close: our own ends say it beside KCP (frpd/proto/kcp_parting.py), and a
 peer that does not understand that is given up after a while.
 
-Towards a stranger it sends at most three times what came from there, until he has shown
-that he receives what we send, or has logged in. What is held back counts as lost.
+Strangers are held to what frpd/proto/kcp_stranger.py says, until they are let in.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from frpd.net.endpoint import Buffer, Callback, Outcome
 from frpd.net.pipes import Pipe, PipePool
 from frpd.net.stream import SocketEnds
 from frpd.proto.kcp.connection import KcpConnection
-from frpd.proto.kcp_echo import Echo
 from frpd.proto.kcp_parting import Farewell, Kind, Parting, read_farewell
+from frpd.proto.kcp_stranger import Stranger
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.kcp_wire import KcpWire, SocketWire
 
-AMPLIFICATION: Final = 3
-"""A stranger gets at most so many times the bytes that he sent."""
 CLOSE_SECONDS: Final = 10.0
 """How long close() waits until the peer has everything."""
+IDLE_SECONDS: Final = 60.0
+"""After such a silence one of our own ends is asked whether it is there."""
 HALF_OPEN_SECONDS: Final = 60.0
 """A peer that cannot say that it has ended may be silent so long after we have."""
 WRITABLE_BYTES: Final = 64 * 1024
@@ -54,10 +53,8 @@ class KcpEndpoint:
     __slots__ = (
         "__weakref__",
         "_ahead",
-        "_allowance",
         "_close_timer",
         "_closing",
-        "_echo",
         "_eof_told",
         "_flush_planned",
         "_heard_at",
@@ -73,6 +70,7 @@ class KcpEndpoint:
         "_received",
         "_scheduled",
         "_shut",
+        "_stranger",
         "_timer",
         "_wire",
         "_written",
@@ -98,8 +96,7 @@ class KcpEndpoint:
         self._kcp = kcp
         self._wire = wire
         self._ahead = clock_ahead
-        self._echo = Echo() if is_stranger else None
-        self._allowance = 0  # bytes that a stranger may still be sent
+        self._stranger = Stranger() if is_stranger else None
         self._parting = Parting(kcp.conversation)
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
@@ -142,6 +139,16 @@ class KcpEndpoint:
     # For whoever owns the wire.
 
     @property
+    def conversation(self) -> int:
+        """Its number."""
+        return self._kcp.conversation
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it was not let in so far."""
+        return self._stranger is not None
+
+    @property
     def is_quiet(self) -> bool:
         """Whether the peer has never been heard."""
         return self._quiet
@@ -150,11 +157,11 @@ class KcpEndpoint:
         """Take one datagram, whatever it is. Call serve() after the last of a batch."""
         if self._over:
             return
+        if self._stranger is not None and not self._stranger.may_enter(datagram):
+            return
         now = self._loop.now()
         farewell = read_farewell(datagram)
         if farewell is None:
-            if self._echo is not None:
-                self._hear_stranger(self._echo, datagram)
             self._kcp.receive_datagram(datagram, now + self._ahead)
         elif farewell.conversation != self._kcp.conversation:
             return
@@ -207,7 +214,7 @@ class KcpEndpoint:
 
     def let_in(self) -> None:
         """See Bearer.let_in: we may send as much as there is."""
-        self._echo = None
+        self._stranger = None
 
     # Endpoint.
 
@@ -373,13 +380,16 @@ class KcpEndpoint:
             self._send(datagrams)
             if self._on_writable is not None and self._is_wanted:
                 self._schedule()  # what has left makes room
-        if kcp.is_dead:
+        silent = now - self._heard_at
+        if kcp.is_dead or (self._has_fallen_silent and not self._closing):
             self.lose("the peer does not answer any more")
-        elif self._is_half_open and now >= self._heard_at + HALF_OPEN_SECONDS:
+        elif self._is_half_open and silent >= HALF_OPEN_SECONDS:
             self.lose(f"silent for {HALF_OPEN_SECONDS:g} s after we had ended")
         elif self._closing and self._is_settled:
             self._let_go()
         else:
+            if silent >= IDLE_SECONDS and self._may_ask:
+                self._parting.say(Kind.END if self._shut else Kind.ASK, self._written, now)
             self._rearm(now)
 
     @property
@@ -392,30 +402,26 @@ class KcpEndpoint:
         return knows and not self._kcp.unsent_or_unacked
 
     @property
+    def _has_fallen_silent(self) -> bool:
+        """Whether one of our own ends does not answer."""
+        return self._parting.has_given_up and self._parting.peer_is_ours
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether the peer can be asked if it is there: it may be one of ours."""
+        parting = self._parting
+        return not (parting.is_waiting or parting.has_given_up or self._closing)
+
+    @property
     def _is_half_open(self) -> bool:
         """Whether we have ended, and the peer does not understand that."""
         return self._shut and self._parting.has_given_up and not self._closing
 
     def _send(self, datagrams: list[bytes]) -> None:
-        if self._echo is not None:
-            datagrams = self._affordable(datagrams)
-            self._echo.said(datagrams)
+        if self._stranger is not None:
+            datagrams = self._stranger.may_leave(datagrams)
         if datagrams:
             self._wire.send(datagrams)
-
-    def _affordable(self, datagrams: list[bytes]) -> list[bytes]:
-        """Return what a stranger may be sent of it; the rest counts as lost."""
-        for index, datagram in enumerate(datagrams):
-            if len(datagram) > self._allowance:
-                return datagrams[:index]
-            self._allowance -= len(datagram)
-        return datagrams
-
-    def _hear_stranger(self, echo: Echo, datagram: Buffer) -> None:
-        if echo.heard(datagram):
-            self._echo = None
-        else:
-            self._allowance += AMPLIFICATION * len(datagram)
 
     def _rearm(self, now: float) -> None:
         deadline = self._kcp.next_deadline()
@@ -424,8 +430,8 @@ class KcpEndpoint:
         said = self._parting.next_deadline()
         if said is not None and (deadline is None or said < deadline):
             deadline = said
-        if self._is_half_open:
-            silent = self._heard_at + HALF_OPEN_SECONDS
+        if self._is_half_open or self._may_ask:
+            silent = self._heard_at + min(HALF_OPEN_SECONDS, IDLE_SECONDS)
             deadline = silent if deadline is None else min(deadline, silent)
         if deadline is None:
             return

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
-from frpd.net.address import SockAddr
+from frpd.net.address import SockAddr, format_address
 from frpd.net.endpoint import Buffer
 from frpd.selector_loop import SelectorLoop
 from frpd.udp.datagram_socket import KERNEL_BUFFER_BYTES, DatagramSocket
@@ -96,6 +96,8 @@ class SocketWire:
             sock.refused = 0
             receiver.receive(sock.scratch[:size])
         if sock.refused >= (1 if receiver.is_quiet else MAX_REFUSALS) and self._heeds_refusals:
-            receiver.lose("connection refused")
+            receiver.lose(
+                f"nobody takes datagrams at {format_address(self.peer)}: connection refused"
+            )
         else:
             receiver.serve()

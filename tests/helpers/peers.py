@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -47,8 +48,7 @@ class Wire:
 
     def __init__(self, world: World, sock: socket.socket) -> None:
         sock.setblocking(False)
-        # Our clock runs ahead of the kernel's: nothing may wait for its timers.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._adapt(sock)
         self.sock = sock
         self.received = bytearray()
         self.heard_bytes = 0
@@ -71,6 +71,10 @@ class Wire:
             sock.close()
             raise
         return cls(world, sock)
+
+    def _adapt(self, sock: socket.socket) -> None:
+        # Our clock runs ahead of the kernel's: nothing may wait for its timers.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -247,12 +251,21 @@ class Talker:
 class ScriptedClient:
     """An frpc whose every word is the test's."""
 
-    def __init__(self, world: World, port: int, *, mux: bool, token: str = TOKEN) -> None:
+    def __init__(
+        self,
+        world: World,
+        port: int,
+        *,
+        mux: bool,
+        token: str = TOKEN,
+        dial: Callable[[World, int], Wire] = Wire.to,
+    ) -> None:
         self.world = world
         self.token = token
+        self._dial = dial
         self._port = port
         self.run_id = ""
-        self.wire = Wire.to(world, port)
+        self.wire = dial(world, port)
         self.mux = MuxPeer(world, self.wire, is_client=True) if mux else None
         self.control = Talker(world, self.mux.open() if self.mux else self.wire, token)
 
@@ -264,7 +277,7 @@ class ScriptedClient:
         return answer
 
     def new_stream(self) -> PeerStream:
-        return self.mux.open() if self.mux else Wire.to(self.world, self._port)
+        return self.mux.open() if self.mux else self._dial(self.world, self._port)
 
     def work(self, run_id: str | None = None, **fields: Any) -> Talker:
         """Bring a work connection."""

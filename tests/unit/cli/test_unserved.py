@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from frpd.cli.unserved import client_refusals, client_warnings, server_warnings
+from frpd.cli.unserved import client_refusals, client_warnings
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.fields import CLIENT, SERVER
 from frpd.config.kinds import SEED, Field, Kind, State
 from frpd.config.proxies import TcpProxyConfig
-from frpd.config.server import ServerConfig
 from frpd.config.visitors import VISITORS
 from frpd.transports import TRANSPORTS
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from frpd.config.fields import Rows
 
 SERVED = {"stcp", "sudp", "xtcp"}
-PORTS = {
-    "kcp_bind_port": "KCP",
-}
 
 
 def setup(**common: object) -> ClientSetup:
@@ -38,26 +34,12 @@ def unserved_ports(rows: Rows) -> set[str]:
     return {row.name for row in rows if row.kind is Kind.PORT and silent(row)}
 
 
-@pytest.mark.parametrize("key", PORTS)
-def test_each_port_that_nobody_listens_on_has_its_line(key: str) -> None:
-    config = replace(ServerConfig(), **{key: 1234})  # type: ignore[arg-type] # all are numbers
-    assert list(server_warnings(config)) == [
-        f"[common] {key} has no effect: {PORTS[key]} cannot be served yet"
-    ]
-
-
 def test_no_port_is_forgotten() -> None:
-    assert set(PORTS) == unserved_ports(SERVER)
+    assert unserved_ports(SERVER) == set()
     assert unserved_ports(CLIENT) == set()
 
 
-def test_all_ports_are_told_together() -> None:
-    config = replace(ServerConfig(), **dict.fromkeys(PORTS, 1))  # type: ignore[arg-type] # as above
-    assert len(list(server_warnings(config))) == len(PORTS)
-
-
 def test_defaults_are_all_served() -> None:
-    assert list(server_warnings(ServerConfig())) == []
     assert list(client_warnings(setup())) == []
     assert list(client_refusals(setup())) == []
 
@@ -76,7 +58,7 @@ def test_each_visitor_that_is_not_served_is_told_by_its_section_and_proxies_are_
     ]
 
 
-@pytest.mark.parametrize("protocol", ["kcp", "quic"])
+@pytest.mark.parametrize("protocol", ["quic"])
 def test_frpc_does_not_run_over_a_carrier_that_is_missing(protocol: str) -> None:
     known = ", ".join(TRANSPORTS)
     assert list(client_refusals(setup(protocol=protocol))) == [

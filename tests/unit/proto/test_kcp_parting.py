@@ -38,7 +38,7 @@ def test_to_kcp_it_is_nothing(kind: Kind) -> None:
         Farewell(7, Kind.END, 3).encode()[:-1],
         Farewell(7, Kind.END, 3).encode() + b"\0",
         bytes(5) + Farewell(7, Kind.END).encode()[5:],
-        b"\7\0\0\0\x7e\5" + Farewell(7, Kind.END).encode()[6:],
+        b"\7\0\0\0\x7e\6" + Farewell(7, Kind.END).encode()[6:],
         b"\7\0\0\0\x7e\0" + Farewell(7, Kind.END).encode()[6:],
         Farewell(7, Kind.END).encode()[:12] + bytes(4) + Farewell(7, Kind.END).encode()[16:],
     ],
@@ -99,3 +99,19 @@ def test_a_reset_is_noted_and_an_end_cannot_be_moved() -> None:
     assert not parting.is_taken
     parting.receive(Farewell(7, Kind.RESET))
     assert parting.was_reset
+
+
+def test_one_of_ours_is_asked_for_longer_before_it_counts_as_gone() -> None:
+    near, far = Parting(7), Parting(7)
+    near.say(Kind.ASK, 5, 0.0)
+    far.receive(heard(near.datagrams_to_send(0.0))[0])
+    assert (far.heard, far.peer_is_ours, far.peer_is_gone) == (None, True, False)
+    near.receive(heard(far.datagrams_to_send(0.0))[0])
+    assert (near.is_taken, near.peer_is_ours) == (True, True)
+    near.say(Kind.ASK, 5, 100.0)
+    passed = 0.0
+    while (due := near.next_deadline()) is not None:
+        passed = due
+        near.datagrams_to_send(due)
+    assert near.has_given_up
+    assert 130.0 < passed < 150.0

@@ -9,7 +9,7 @@ import pytest
 from frpd.config.server import ServerConfig
 from frpd.net.listener import ListenError
 from frpd.net.socket_store import SocketStore
-from frpd.server.bound_ports import bind_ports
+from frpd.server.bound_ports import bind_ports, sort_out
 from tests.helpers.ports import free_port, is_free
 
 
@@ -28,6 +28,20 @@ def test_entrances_come_first_and_in_their_order() -> None:
         (socket.SOCK_STREAM, wanted.vhost_http_port),
         (socket.SOCK_DGRAM, wanted.bind_udp_port),
     ]
+
+
+def test_which_is_which_is_told_from_the_configuration() -> None:
+    ports = [free_port() for _ in range(3)]
+    wanted = config(bind_port=ports[0], bind_udp_port=ports[1], kcp_bind_port=ports[2])
+    found = sort_out(wanted, socks := bind_ports(wanted, SocketStore()))
+    where = [sock.getsockname()[1] for sock in (*found.tcp, *found.holes, found.kcp) if sock]
+    for sock in socks:
+        sock.close()
+    assert where == ports
+    bare = config(bind_port=free_port())
+    found = sort_out(bare, socks := bind_ports(bare, SocketStore()))
+    socks[0].close()
+    assert found == ([socks[0]], [], None)
 
 
 def test_nothing_stays_bound_if_one_cannot_be_had() -> None:

@@ -39,6 +39,7 @@ class Cable:
         self.sent: list[bytes] = []
         self.receiver: KcpEndpoint | None = None
         self.is_cut = False
+        self.is_go = False
         self.is_released = False
         self.loses_every = 0
 
@@ -46,7 +47,8 @@ class Cable:
         for datagram in datagrams:
             self.sent.append(bytes(datagram))
             lost = self.loses_every and len(self.sent) % self.loses_every == 0
-            if not (self.is_cut or lost):
+            beside = self.is_go and datagram[4] == 0x7E
+            if not (self.is_cut or lost or beside):
                 self.world.loop.call_soon(self.arrive, bytes(datagram))
 
     def arrive(self, datagram: bytes) -> None:
@@ -75,11 +77,8 @@ class Pair:
         self.out.receiver, self.back.receiver = self.far, self.near
 
     def become_go(self) -> None:
-        """From now on the far end understands nothing that is beside KCP."""
-        arrive = self.out.arrive
-        self.out.arrive = (  # type: ignore[method-assign] # a peer of another make
-            lambda datagram: None if datagram[4] == 0x7E else arrive(datagram)
-        )
+        """From now on the far end understands, and says, nothing that is beside KCP."""
+        self.out.is_go = self.back.is_go = True
 
 
 class Talk:
@@ -218,6 +217,43 @@ def test_go_that_does_not_end_after_us_is_given_up(world: World) -> None:
     world.pass_time(10)
     assert answered.end == "silent for 60 s after we had ended"
     assert not heard.end
+
+
+def test_one_of_ours_that_vanishes_is_noticed_while_nobody_writes(world: World) -> None:
+    pair = Pair(world)
+    timers = world.loop.timer_count
+    reader = Reader(pair.near)
+    pair.near.write(b"hello")
+    world.settle()
+    world.pass_time(200)
+    assert reader.end == ""
+    pair.out.is_cut = True
+    world.pass_time(120)
+    assert reader.end == "the peer does not answer any more"
+    pair.far.abort()
+    assert world.loop.timer_count == timers
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_one_of_ours_may_be_silent_for_as_long_as_it_likes(world: World, half: bool) -> None:
+    pair = Pair(world)
+    reader = Reader(pair.near)
+    if half:
+        pair.near.shutdown_write()
+    world.pass_time(300, step=2)
+    Writer(pair.far, b"at last")
+    world.settle()
+    assert (bytes(reader.got), reader.end) == (b"at last", "")
+
+
+def test_go_may_be_silent_for_as_long_as_it_likes(world: World) -> None:
+    pair = Pair(world)
+    pair.become_go()
+    reader = Reader(pair.near)
+    pair.near.write(b"hello")
+    world.pass_time(300, step=2)
+    assert reader.end == ""
+    assert sum(datagram[4] == 0x7E for datagram in pair.out.sent) == 5
 
 
 def test_abort_resets_the_peer(world: World) -> None:
