@@ -33,8 +33,8 @@ from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import OnEndpoint, OnFailed, ServerLink
 from frpd.transports.first_record import FirstRecord
+from frpd.transports.link import stream_id_of
 from frpd.transports.messages import MessageStream
-from frpd.transports.mux_stream import MuxStream
 from frpd.transports.work import WorkStream
 
 # A server may ask for work connections without end; this many may be unused.
@@ -295,8 +295,9 @@ class ControlSession:
     ) -> tuple[NewWorkConn, StreamSeal]:
         """Return how a work stream of ours begins; without mux it proves whose it is."""
         hello = NewWorkConn(self.run_id)
-        if isinstance(endpoint, MuxStream):
-            return hello, session.work(stream_context(endpoint.stream_id))
+        stream_id = stream_id_of(endpoint)
+        if stream_id is not None:
+            return hello, session.work(stream_context(stream_id))
         hello.nonce = self._entropy.token_bytes(NONCE_BYTES)
         hello.proof = session.prove(self.run_id, hello.nonce)
         return hello, session.work(work_context(hello.nonce))
@@ -306,9 +307,9 @@ class ControlSession:
         if self._closed or len(self._awaited) >= MAX_IDLE_WORK_CONNS:
             endpoint.abort()
             return
-        seal = None
-        if self.seal is not None and isinstance(endpoint, MuxStream):
-            seal = self.seal.work(stream_context(endpoint.stream_id))
+        seal, stream_id = None, stream_id_of(endpoint)
+        if self.seal is not None and stream_id is not None:
+            seal = self.seal.work(stream_context(stream_id))
         work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
         self._awaited[work] = self._loop.now() + START_SECONDS
         if self._await_timer is None:  # one for all: nearly every one is over at once

@@ -76,7 +76,7 @@ def make_login(common: ClientConfig, credential: Credential, run_id: str) -> Log
 
 def closed_hint(config: ClientConfig) -> str:
     """Return what may be wrong if the server closes where a login should be answered."""
-    return "" if config.tls_enable or config.protocol == "wss" else TLS_ONLY
+    return "" if config.tls_enable or config.protocol in ("wss", "quic") else TLS_ONLY
 
 
 class Offer:
@@ -94,7 +94,10 @@ class Offer:
         self._psk = psk
         self._entropy = entropy
         self.features = native.willing(
-            config.native, mux=config.tcp_mux, deflates=deflate.IS_WORTH_IT, seals=psk is not None
+            config.native,
+            mux=config.shares_connection,
+            deflates=deflate.IS_WORTH_IT,
+            seals=psk is not None,
         )
         self._private_key = b"" if psk is None else entropy.token_bytes(KEY_BYTES)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.client.control import PROBE_SECONDS, ControlSession
+from frpd.client.health.watch import HealthWatch
 from frpd.client.history import Event, SessionHistory
 from frpd.client.login import Backoff
 from frpd.client.login_attempt import (
@@ -43,7 +44,7 @@ from frpd.proto.message.types import Login
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop, Timer
-from frpd.transports.base import DirectLink, MuxedLink, ServerLink
+from frpd.transports.base import ServerLink, make_link
 from frpd.transports.mux import MAX_WINDOW_BYTES
 from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
@@ -125,6 +126,7 @@ class Service:
         self._setup = setup
         self._retired = RetiredServers(loop)
         self.table = ProxyTable(setup.proxies, self._server_maker(connector), _log)
+        self._health = HealthWatch(loop, connector, entropy, self._health_changed)
         self.visitors = VisitorTable(setup.visitors, self._visitor_maker(pool))
 
     @property
@@ -139,6 +141,7 @@ class Service:
 
     def start(self) -> None:
         """Connect and log in."""
+        self._health.watch(self.table.entries.values())
         self._try_login()
 
     def shut_down(self, on_idle: Callable[[], None]) -> None:
@@ -152,6 +155,7 @@ class Service:
 
     def close(self) -> None:
         """Drop everything. Idempotent."""
+        self._health.close()
         self._closed = self._ending = True
         self._on_idle = None
         self._secret.close()
@@ -198,10 +202,20 @@ class Service:
         self._setup = setup
         removed = frozenset(changes.proxies.removed)
         self._cut(removed | frozenset(changes.visitors.removed))
+        self._health.watch(self.table.entries.values())
         for entry in gone:
             self._retire(entry, is_removed=entry.config.name in removed)
         self.visitors.reload(setup.visitors, changes.visitors, self._control)
         return changes
+
+    def _health_changed(self, entry: ProxyEntry, reason: str) -> None:
+        def change(send: Send | None, now: float) -> None:
+            self.table.checked(entry, reason, send, now)
+
+        if self._control is not None and not self._ending:
+            self._control.change_proxies(change)
+        else:
+            change(None, self._loop.now())
 
     def network_changed(self) -> None:
         """An address, a route or a link of this machine changed: act on what it may mean."""
@@ -275,11 +289,10 @@ class Service:
         link.open_stream(self._stream_opened, self._unreachable)
 
     def _make_link(self) -> ServerLink:
-        if not self._common.tcp_mux:
-            return DirectLink(self._transport)
-        return MuxedLink(
+        return make_link(
             self._loop,
             self._transport,
+            is_mux=self._common.tcp_mux,
             keepalive_seconds=self._common.tcp_mux_keepalive_interval,
             windows=self._windows,
             on_lost=self._link_lost,

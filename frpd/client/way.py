@@ -8,9 +8,9 @@ from frpd.entropy import Entropy
 from frpd.net.connector import Connector
 from frpd.selector_loop import SelectorLoop
 from frpd.transports import TRANSPORTS
-from frpd.transports.base import Transport
+from frpd.transports.base import LinkMaker, Transport
 from frpd.transports.layers import Layer
-from frpd.transports.way import Way
+from frpd.transports.way import QuicSettings, Way
 
 
 def way_to_server(
@@ -18,12 +18,14 @@ def way_to_server(
     connector: Connector,
     common: ClientConfig,
     entropy: Entropy,
-) -> Transport:
+) -> Transport | LinkMaker:
     """Return what dials the server.
 
     Raises:
         ConfigError: a certificate or a key cannot be used.
     """
+    tls_files = common.tls_cert_file, common.tls_key_file, common.tls_trusted_ca_file
+    tls_name = common.tls_server_name or common.server_addr
 
     def make_tls(may_announce: bool) -> Layer:
         # Importing ssl costs a tenth of the start, so only who uses TLS pays.
@@ -31,13 +33,8 @@ def way_to_server(
         from frpd.transports.tls import TlsClientLayer  # noqa: PLC0415
 
         return TlsClientLayer(
-            client_contexts(
-                common.tls_cert_file,
-                common.tls_key_file,
-                common.tls_trusted_ca_file,
-                now=loop.now,
-            ),
-            common.tls_server_name or common.server_addr,
+            client_contexts(*tls_files, now=loop.now),
+            tls_name,
             head_byte=may_announce and not common.disable_custom_tls_first_byte,
         )
 
@@ -55,6 +52,13 @@ def way_to_server(
         proxy_layers=() if proxy is None else _through(loop, proxy, common),
         make_tls=make_tls,
         tls_enable=common.tls_enable,
+        tls_files=tls_files,
+        tls_name=tls_name,
+        quic=QuicSettings(
+            keepalive_seconds=common.quic_keepalive_period,
+            idle_seconds=common.quic_max_idle_timeout,
+            max_streams=common.quic_max_incoming_streams,
+        ),
     )
     return TRANSPORTS[common.protocol](way)
 

@@ -81,6 +81,11 @@ class ClientConfig:
     metas: Params = NO_PARAMS
     nat_hole_stun_server: str = "stun.easyvoip.com:3478"
 
+    @property
+    def shares_connection(self) -> bool:
+        """Whether all streams share one connection: by tcp_mux, or as QUIC always does."""
+        return self.tcp_mux or self.protocol == "quic"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSetup:

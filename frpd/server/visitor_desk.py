@@ -25,7 +25,7 @@ from frpd.server.control import ControlSession
 from frpd.server.proxies.base import Proxy
 from frpd.server.proxies.stcp import StcpProxy, signs
 from frpd.server.visitor_caller import Caller
-from frpd.transports.mux_stream import MuxStream
+from frpd.transports.link import stream_id_of
 from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
 
@@ -135,8 +135,9 @@ class VisitorDesk:
         request, client = caller.request, caller.client
         if request.proxy_name or client is None or client.seal is None:
             return None
-        if isinstance(endpoint, MuxStream):
-            return stream_context(endpoint.stream_id)
+        stream_id = stream_id_of(endpoint)
+        if stream_id is not None:
+            return stream_context(stream_id)
         if client.seal.admits(request.run_id, request.nonce, request.proof, VISIT):
             return work_context(request.nonce)
         return None

@@ -2,13 +2,13 @@
 
 A Transport makes one connection per call. Above it, a ServerLink gives frp
 streams: with tcp_mux all of them over one connection, without it one
-connection each.
+connection each. QUIC has streams of its own, and so is a LinkMaker instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr
@@ -74,6 +74,18 @@ class ServerLink(Protocol):
 
     def last_input_at(self) -> float:
         """Return when the server's last bytes came; -inf where nobody notes it."""
+
+
+@runtime_checkable
+class LinkMaker(Protocol):
+    """Reaches the server by something that has streams of its own."""
+
+    def make_link(self, on_lost: OnLost) -> ServerLink:
+        """Return a link of a connection of its own.
+
+        Args:
+            on_lost: called once when an established connection has ended, but by us.
+        """
 
 
 class MuxedLink:
@@ -221,3 +233,26 @@ class DirectLink:
     def last_input_at(self) -> float:
         """See ServerLink.last_input_at: each connection is its owner's."""
         return float("-inf")
+
+
+def make_link(
+    loop: SelectorLoop,
+    transport: Transport | LinkMaker,
+    *,
+    is_mux: bool,
+    keepalive_seconds: float,
+    windows: WindowBudget | None = None,
+    on_lost: OnLost,
+) -> ServerLink:
+    """Return a fresh link over a transport; see MuxedLink.
+
+    Args:
+        is_mux: tcp_mux; one that makes links does not ask.
+    """
+    if isinstance(transport, LinkMaker):
+        return transport.make_link(on_lost)
+    if not is_mux:
+        return DirectLink(transport)
+    return MuxedLink(
+        loop, transport, keepalive_seconds=keepalive_seconds, windows=windows, on_lost=on_lost
+    )

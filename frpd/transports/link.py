@@ -48,3 +48,9 @@ class StreamLink(Protocol):
 MakeLink: TypeAlias = Callable[[OnStream, Callable[[str], None]], StreamLink]
 """Makes the link of a connection that has come. It is given what to call with each stream that
 the peer opens, and, once, on a later turn, with the reason for which the connection has ended."""
+
+
+def stream_id_of(endpoint: Endpoint) -> int | None:
+    """Return the number of a link's stream; None for a connection of its own."""
+    number: int | None = getattr(endpoint, "stream_id", None)
+    return number

@@ -12,6 +12,16 @@ from frpd.transports.layers import Layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuicSettings:
+    """The keys ``quic_*``; 0 is what the library has by itself."""
+
+    keepalive_seconds: float = 10
+    idle_seconds: float = 30
+    max_streams: int = 100_000
+    """That the other side may have open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """What the carriers of the table TRANSPORTS are made from."""
 
@@ -35,6 +45,11 @@ class Way:
     """Make the layer for TLS; the argument says whether frp's head byte may announce it."""
     tls_enable: bool = False
     """Put TLS innermost, around what frp is spoken on."""
+    tls_files: tuple[str, str, str] = ("", "", "")
+    """Our certificate, its key, and whom to trust; paths, or "". For carriers with their own TLS."""
+    tls_name: str = ""
+    """Whom the server's certificate has to be for."""
+    quic: QuicSettings = QuicSettings()
 
     def tls_layers(self) -> list[Layer]:
         """Return the innermost layer, if there is one."""

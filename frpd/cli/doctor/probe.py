@@ -20,7 +20,7 @@ from frpd.errors import ConfigError, TransportError
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
-from frpd.transports.base import DirectLink, MuxedLink, ServerLink
+from frpd.transports.base import ServerLink, make_link
 from frpd.transports.stretched import StretchedSecret
 
 RUN_ID_BYTES: Final = 8
@@ -110,10 +110,12 @@ class _Trial:
         except ConfigError as error:
             self._failed(TransportError(str(error)))
             return
-        self._link = (
-            MuxedLink(self._own.loop, transport, keepalive_seconds=0, on_lost=self._lost)
-            if common.tcp_mux
-            else DirectLink(transport)
+        self._link = make_link(
+            self._own.loop,
+            transport,
+            is_mux=common.tcp_mux,
+            keepalive_seconds=0,
+            on_lost=self._lost,
         )
         self._link.open_stream(self._opened, self._failed)
 

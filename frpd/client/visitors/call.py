@@ -27,8 +27,8 @@ from frpd.proto.seal_session import SessionSeal
 from frpd.proto.wrappers import wrapper_stack
 from frpd.selector_loop import Timer
 from frpd.transports.first_record import FirstRecord
+from frpd.transports.link import stream_id_of
 from frpd.transports.messages import MessageStream
-from frpd.transports.mux_stream import MuxStream
 from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
 
@@ -169,8 +169,9 @@ class VisitorCall:
     def _ask_sealed(self, endpoint: Endpoint, session: SessionSeal) -> None:
         """Name the session in clear; without mux prove it, for nothing else does."""
         clear = NewVisitorConn(self._session.run_id)
-        if isinstance(endpoint, MuxStream):
-            self._seal_context = stream_context(endpoint.stream_id)
+        stream_id = stream_id_of(endpoint)
+        if stream_id is not None:
+            self._seal_context = stream_context(stream_id)
         else:
             clear.nonce = self._context.entropy.token_bytes(NONCE_BYTES)
             clear.proof = session.prove(clear.run_id, clear.nonce, VISIT)
