@@ -389,10 +389,10 @@ class Service:
     def _came(self, stream: SocketStream, speech: Speech) -> None:
         self._reception.welcome(stream, speech)
 
-    def _client_came(self, carried: Carried | CarriedStreams) -> None:
     def _kcp_came(self, stream: BearerStream) -> None:
         self._reception.welcome_client(stream)
 
+    def _client_came(self, carried: Carried | CarriedStreams) -> None:
         Connection(
             self._loop,
             carried,
