@@ -10,8 +10,10 @@ from frpd.config.server import ServerConfig
 from frpd.net.listener import ListenError
 from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import Pong
+from frpd.server.entrances import still_wanted
 from frpd.server.nathole.desk import bind_hole_port
 from tests.helpers.ports import free_port
+from tests.helpers.socket_keeper import SocketKeeper
 from tests.helpers.world import World
 from tests.unit.server.nathole.cast import EASY, EASY_TOO, Caller, Cast
 
@@ -28,6 +30,20 @@ def test_the_port_is_bound_where_clients_come() -> None:
         assert sock.getsockname() == ("127.0.0.1", config.bind_udp_port)
         with pytest.raises(ListenError, match="address already in use"):
             bind_hole_port(config, SocketStore())
+
+
+def test_the_port_outlives_a_restart() -> None:
+    config = ServerConfig(bind_addr="127.0.0.1", bind_udp_port=free_port())
+    keeper = SocketKeeper()
+    (sock,) = bind_hole_port(config, SocketStore(keeper.tell))
+    assert keeper.names == [f"udp/127.0.0.1/{config.bind_udp_port}"]
+    sock.close()  # with the process; the manager's copy keeps the address
+    store = SocketStore(keeper.tell, keeper.pass_on())
+    store.sift(still_wanted(config, []))
+    (again,) = bind_hole_port(config, store)
+    with again:
+        assert again.getsockname() == ("127.0.0.1", config.bind_udp_port)
+    keeper.close()
 
 
 def test_what_is_no_word_about_holes_is_left_alone(world: World) -> None:

@@ -10,8 +10,10 @@ from frpd.auth.token import privilege_key
 from frpd.errors import FrpError
 from frpd.proto.message.types import NatHoleClientDetectOK, NatHoleSid, Pong
 from frpd.server.proxies.xtcp import NO_UDP_PORT, early_generation
+from frpd.server.snapshot import take_snapshot
 from tests.helpers.peers import ScriptedClient
 from tests.helpers.ports import free_port
+from tests.helpers.steps import outcome
 from tests.helpers.world import World
 from tests.unit.server.house import House
 from tests.unit.server.nathole.cast import OURS, SK, Cast
@@ -62,6 +64,15 @@ def test_clients_hear_of_the_udp_port_at_login(world: World) -> None:
     for port in (0, free_port()):
         client = ScriptedClient(world, House(world, bind_udp_port=port).port, mux=True)
         assert client.login().server_udp_port == port
+
+
+def test_it_is_listed_like_any_other(world: World) -> None:
+    cast = Cast(world)
+    cast.proxy()
+    snapshot = outcome(take_snapshot(cast.house.service, world.loop))
+    assert snapshot.count_by_type() == {"xtcp": 1}
+    (proxy,) = snapshot.proxies
+    assert (proxy.figures.name, proxy.figures.proxy_type, proxy.remote_addr) == ("hole", "xtcp", "")
 
 
 def test_only_the_sk_signs(world: World) -> None:
