@@ -77,6 +77,7 @@ class Setting:
     proxy: Proxy
     tcp_mux: bool = True
     pool: int = 5
+    protocol: str = "tcp"
 
 
 HOST: Final = "tunnel.test"
@@ -91,9 +92,12 @@ def _common(setting: Setting, extra: tuple[str, ...]) -> str:
 def server_ini(setting: Setting, ports: Ports, extra: tuple[str, ...] = ()) -> str:
     """Return frps.ini."""
     vhost = f"vhost_http_port = {ports.vhost}\n" if setting.proxy.kind == "http" else ""
+    # by datagrams the number of bind_port may serve as well
+    datagrams = f"kcp_bind_port = {ports.bind}\n" if setting.protocol == "kcp" else ""
     return (
         "[common]\nbind_addr = 127.0.0.1\n"
-        f"bind_port = {ports.bind}\nmax_pool_count = 50\n{vhost}{_common(setting, extra)}"
+        f"bind_port = {ports.bind}\nmax_pool_count = 50\n{vhost}{datagrams}"
+        f"{_common(setting, extra)}"
     )
 
 
@@ -115,6 +119,7 @@ def client_ini(setting: Setting, ports: Ports, extra: tuple[str, ...] = ()) -> s
         "[common]\nserver_addr = 127.0.0.1\n"
         # newer frp turns TLS on by itself; all shall do the same work
         f"server_port = {ports.bind}\ntls_enable = false\npool_count = {setting.pool}\n"
+        f"protocol = {setting.protocol}\n"
         f"{_common(setting, extra)}\n"
         f"[probe]\ntype = tcp\nlocal_port = {ports.echo}\nremote_port = {ports.probe}\n\n"
         + "\n".join(measured)

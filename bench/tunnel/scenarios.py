@@ -125,6 +125,14 @@ SCENARIOS: Final = (
         loads.datagrams,
         serves=_serves_udp,
     ),
+    _bulk("bulk_kcp", "one stream up, protocol = kcp", Setting(Proxy("iperf"), protocol="kcp")),
+    Scenario(
+        "rtt1_kcp",
+        "64 B and their echo on 1 connection, protocol = kcp",
+        "per_s",
+        Setting(Proxy("echo"), protocol="kcp"),
+        lambda turn: loads.round_trips(turn, 1),
+    ),
     Scenario(
         "idle",
         f"memory of {IDLE_CONNECTIONS} idle connections, both ends",
