@@ -28,6 +28,8 @@ Send = Callable[[NewProxy | CloseProxy], None]
 Build = Callable[[ProxyConfig], ServesWork]
 """Makes who serves a proxy; raises ProxyError if nobody can."""
 
+UNCHECKED = "not checked yet"
+
 RETRY_REFUSED_SECONDS = 30.0
 RETRY_UNANSWERED_SECONDS = 20.0
 
@@ -39,6 +41,7 @@ class Phase(enum.Enum):
     WAIT_START = "wait start"
     RUNNING = "running"
     START_ERROR = "start error"
+    CHECK_FAILED = "check failed"
     CLOSED = "closed"
 
 
@@ -57,6 +60,8 @@ class ProxyEntry:
     """When it entered its phase, on the loop's clock; 0.0 before the first session."""
     stale: int = 0
     """Answers still to come to those who had the name before."""
+    ill: str = ""
+    """Why its local service is not to be offered now; see HealthWatch."""
     had_forerunner: bool = False
     """Whether visitors may still come for the settings that it had before in this session."""
 
@@ -65,6 +70,11 @@ class ProxyEntry:
         if phase is not self.phase:
             self.phase = phase
             self.since = now
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether its health is watched: a plugin has no service unless it names a port."""
+        return bool(self.config.health_check_type and self.config.local_port)
 
     @property
     def awaits_retry(self) -> bool:
@@ -161,6 +171,26 @@ class ProxyTable:
             entry.remote_addr = answer.remote_addr
             entry.log.info("start proxy success")
 
+    def checked(self, entry: ProxyEntry, reason: str, send: Send | None, now: float) -> None:
+        """The local service of a proxy is well again, or ill.
+
+        Args:
+            entry: the proxy.
+            reason: why it is ill; "" if it is well.
+            send: to the server; None without a session.
+            now: on the loop's clock.
+        """
+        entry.ill = reason
+        entry.log.info("health check %s", "failed" if reason else "success")
+        if send is None:
+            return
+        if not reason:
+            self._ask(entry, send, now)
+            return
+        self._withdraw(entry, send)
+        entry.stale = self._owed[entry.config.name]
+        self._ask(entry, send, now)
+
     def session_lost(self, now: float) -> None:
         """No session: nothing runs, and nothing will be answered."""
         self._owed.clear()
@@ -188,6 +218,8 @@ class ProxyTable:
     def _make(self, config: ProxyConfig) -> ProxyEntry:
         log = self._log.prefixed(config.section)
         entry = ProxyEntry(config, None, log, stale=self._owed[config.name])
+        if entry.is_checked:
+            entry.ill = UNCHECKED
         try:
             entry.server = self._build(config)
         except ProxyError as error:
@@ -204,6 +236,11 @@ class ProxyTable:
         if entry.server is None:
             entry.enter(Phase.START_ERROR, now)
             entry.log.error("start error: %s", entry.error)
+            return
+        if entry.ill:
+            is_new = entry.ill == UNCHECKED
+            entry.enter(Phase.NEW if is_new else Phase.CHECK_FAILED, now)
+            entry.error = "" if is_new else entry.ill
             return
         entry.enter(Phase.WAIT_START, now)
         entry.retry_at = now + RETRY_UNANSWERED_SECONDS

@@ -42,8 +42,10 @@ def reason(proxy: ProxySnapshot, session: SessionSnapshot) -> str:
         return _no_session(session)
     if proxy.phase == Phase.WAIT_START.value:
         return "the server has not answered yet"
-    if proxy.phase == "check failed":
+    if proxy.phase == Phase.CHECK_FAILED.value:
         return f"the health check of the local service fails{_colon(proxy.error)}"
+    if proxy.phase == Phase.NEW.value:
+        return "the first health check of the local service is under way"
     return "the proxy is not registered"
 
 

@@ -1,0 +1,1 @@
+"""Whether local services are well: checks, and what watches them."""
