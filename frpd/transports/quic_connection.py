@@ -20,7 +20,7 @@ from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicFrameType
 from aioquic.quic.stream import QuicStream as CoreStream
-from aioquic.tls import load_pem_x509_certificates
+from aioquic.tls import CipherSuite, load_pem_x509_certificates
 from OpenSSL import crypto
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ MAX_DATAGRAM_BYTES: Final = 1232
 """What every way with IPv6 carries: the way's own limit is not probed for."""
 ID_BYTES: Final = 8
 """Of our connection ids."""
+
+# A client of Go's QUIC as frp 0.51 has it offers AES-256 and then cannot read it.
+CIPHERS: Final = (
+    CipherSuite.AES_128_GCM_SHA256,
+    CipherSuite.CHACHA20_POLY1305_SHA256,
+    CipherSuite.AES_256_GCM_SHA384,
+)
 
 _MAX_STREAM_DATA_BYTES: Final = 1 + 2 * UINT_VAR_MAX_SIZE
 _CREDIT_STEP: Final = 4  # credit is given in quarters of a window
@@ -63,6 +70,7 @@ def make_configuration(
     """Return what connections are made from; of use for any number of them."""
     configuration = QuicConfiguration(
         alpn_protocols=[ALPN],
+        cipher_suites=list(CIPHERS),
         is_client=is_client,
         congestion_control_algorithm="cubic",
         connection_id_length=ID_BYTES,
