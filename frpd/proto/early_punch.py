@@ -61,8 +61,11 @@ VISITOR_ASKS_AGAIN_SECONDS: Final = 3.0
 OWNER_ASKS_SECONDS: Final = 5.0
 OWNER_ASKS_AGAIN_SECONDS: Final = 1.0
 VISITOR_WAITS_SECONDS: Final = {EARLY_A: 5.0, EARLY_B: 8.0}
-VISITOR_SENDS_AGAIN_SECONDS: Final = {EARLY_A: 1.0, EARLY_B: 0.3}
+VISITOR_SENDS_AGAIN_SECONDS: Final = 0.3
+"""In A its NAT has to be open when the owner's first sid comes, even if one of these is lost."""
 OWNER_WAITS_SECONDS: Final = 8.0
+OWNER_FIRST_SIDS: Final = 2
+"""At once. A visitor of B hears of us as soon as they are out: our NAT should be open by then."""
 OWNER_TICK_SECONDS: Final = 0.15
 """Between a sid and what may go before the next one."""
 OWNER_DELAY_SECONDS: Final = {EARLY_A: 1.0, EARLY_B: 0.0}
@@ -306,7 +309,7 @@ class VisitorPunch(Punch):
 
     def _punch(self) -> float:
         self._send_sid(DYING_TTL if self.generation == EARLY_A else 0)
-        return VISITOR_SENDS_AGAIN_SECONDS[self.generation]
+        return VISITOR_SENDS_AGAIN_SECONDS
 
     def _receive_from_peer(self, data: bytes, source: Address) -> None:
         if not self._is_sid(data):
@@ -367,7 +370,8 @@ class OwnerPunch(Punch):
         One of generation A says nothing before its user does, who may wait for the service.
         """
         if self._ticks % 2 == 0:
-            self._send_sid()
+            for _ in range(1 if self._ticks else OWNER_FIRST_SIDS):
+                self._send_sid()
             self.has_sent = True
         elif self._ticks // 2 >= SIDS_BEFORE_A_PROBE - 1 and self._probes < MAX_PROBES:
             self._send(kcp_probe(self._probes))
