@@ -53,6 +53,8 @@ from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket
 
 FIRST_BYTES_SECONDS: Final = 0.5
 """A visitor of generation B opens its stream at once; who says nothing is one of A."""
+TRIES_IN_A: Final = 2
+"""A server up to 0.24 forgets a hole as it answers: what is lost then is not sent again."""
 DATAGRAMS_PER_TURN: Final = 32
 
 _ttl = Struct("=i").pack
@@ -87,6 +89,7 @@ class EarlyPuncher(ABC):
         self._socket: DatagramSocket | None = None
         self._punch: Punch | None = None
         self._timer: Timer | None = None
+        self._tries = 1
         self._is_ipv6 = False
         self._is_over = False
 
@@ -164,7 +167,11 @@ class EarlyPuncher(ABC):
             return
         for datagram in punch.datagrams_to_send():
             self._send(sock, datagram)
-        if punch.state is State.FAILED:
+        if punch.state is State.FAILED and punch.sid and self._tries > 1:
+            self._tries -= 1
+            self._let_go()
+            self.start()
+        elif punch.state is State.FAILED:
             self._fail(TransportError(punch.error))
         elif punch.state is State.OPEN:
             self._open(sock, punch, heard if is_kcp(heard) else b"")
@@ -221,6 +228,10 @@ class EarlyPuncher(ABC):
 
     def _end(self) -> None:
         self._is_over = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._punch = None
         self._stop_timer()
         if self._socket is not None:
             self._socket.close()
@@ -268,6 +279,8 @@ class EarlyVisitorPunch(EarlyPuncher):
     ) -> None:
         super().__init__(context, signalling, on_tunnel, on_failed, generation=generation)
         self._config = config
+        if generation == EARLY_A:
+            self._tries = TRIES_IN_A
 
     def _make_punch(self, server: Address, now: float) -> Punch:
         timestamp = unix_now()

@@ -24,9 +24,11 @@ from frpd.config.proxies import XtcpProxyConfig
 from frpd.config.secret import Secret
 from frpd.config.visitors import XtcpVisitorConfig
 from frpd.log import get_logger
+from frpd.net.address import join_host_port
 from frpd.net.resolver import Resolver
 from frpd.proto.early_punch import CONVERSATION, kcp_probe
 from frpd.proto.kcp.connection import KcpConnection
+from frpd.proto.kcp_parting import Farewell, Kind
 from frpd.proto.message.codec import MessageDecoder, decode_message, encode_message
 from frpd.proto.message.types import (
     EARLY_A,
@@ -40,6 +42,7 @@ from frpd.proto.message.types import (
 )
 from frpd.transports.kcp_endpoint import CLOSE_SECONDS
 from tests.helpers.endpoint import ScriptedEndpoint
+from tests.helpers.udp import has_ipv6
 from tests.helpers.world import FixedEntropy, World
 from tests.unit.transports.links import Reader, Writer, fail
 
@@ -75,12 +78,13 @@ class Peer:
         heard: what came, with its sender.
     """
 
-    def __init__(self, world: World) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.sock.bind(("127.0.0.1", 0))
+    def __init__(self, world: World, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.sock.bind((host, 0))
         world.stack.callback(self.sock.close)
         world.peers.append(self)
-        self.address: tuple[str, int] = self.sock.getsockname()
+        self.address: tuple[str, int] = self.sock.getsockname()[:2]
         self.heard: list[tuple[bytes, tuple[str, int]]] = []
 
     def pump(self) -> None:
@@ -93,10 +97,6 @@ class Peer:
 
     def messages(self) -> list[tuple[Message, tuple[str, int]]]:
         return [(decode_message(data), source) for data, source in self.heard]
-
-    @property
-    def name(self) -> str:
-        return f"127.0.0.1:{self.address[1]}"
 
 
 @dataclass
@@ -130,9 +130,9 @@ class Attempt:
 class Stage:
     """A visitor, an owner, and what stands between them."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, host: str = "127.0.0.1") -> None:
         self.world = world
-        self.server = Peer(world)
+        self.server = Peer(world, host)
         self.session = FakeSession(self.server.address)
         self.context = HoleContext(
             loop=world.loop,
@@ -227,7 +227,7 @@ class Stage:
 
 
 def _text(address: tuple[str, int]) -> str:
-    return f"{address[0]}:{address[1]}"
+    return join_host_port(*address[:2])
 
 
 def exchange(world: World, near: Endpoint, far: Endpoint, data: bytes) -> tuple[Reader, Reader]:
@@ -503,10 +503,28 @@ def test_a_silent_peer_fails_both_ends_in_time(world: World, stage: Stage, gener
     stage.answer(visitor, visitor, nowhere.address)
     world.settle()
     world.pass_time(10.0, 0.25)
-    assert "no hole" in stage.visited.error
     assert "no hole" in stage.owned.error
+    if generation == EARLY_A:  # it has tried once more
+        world.pass_time(10.0, 0.25)
+        assert "no answer" in stage.visited.error
+    else:
+        assert "no hole" in stage.visited.error
     assert before.count_fds() == opened
     assert before.timers_are_back()
+
+
+def test_a_visitor_of_a_tries_once_more(world: World, stage: Stage) -> None:
+    stage.visit(EARLY_A)
+    for count in (1, 2):
+        visitor = stage.asked(count)[-1]
+        nowhere = Peer(world)
+        stage.answer(visitor, visitor, nowhere.address)
+        world.settle()
+        assert not stage.visited.errors
+        world.pass_time(5.0, 0.25)
+    assert "no hole" in stage.visited.error
+    first, second = stage.asked(2)
+    assert first != second
 
 
 @BOTH
@@ -537,6 +555,34 @@ def test_a_cancelled_attempt_holds_nothing_and_calls_nobody(
         assert attempt == Attempt()
     assert (world.loop.watch_count, before.count_fds()) == (before.watches, before.fds + 1)
     assert before.timers_are_back()
+
+
+def test_it_works_over_ipv6(world: World) -> None:
+    if not has_ipv6():
+        pytest.skip("no IPv6 here")
+    stage = Stage(world, "::1")
+    stage.meet(EARLY_A)
+    near, far = stage.join()
+    exchange(world, near, far, b"over IPv6")
+
+
+def test_a_server_that_has_no_address_is_told(world: World, stage: Stage) -> None:
+    stage.session.server_udp = ("no-such-name.invalid", 7001)
+    stage.visit(EARLY_B)
+    world.until(lambda: stage.visited.errors)
+    assert "no-such-name.invalid" in stage.visited.error
+
+
+def test_a_visitor_that_resets_before_its_first_byte_is_a_failure(
+    world: World, stage: Stage
+) -> None:
+    far, owner = go_visitor(world, stage)
+    far.say(kcp_probe(0), owner)
+    world.settle()
+    far.say(Farewell(CONVERSATION, Kind.RESET).encode(), owner)
+    world.until(lambda: stage.owned.errors)
+    assert stage.owned.error == "connection reset by peer"
+    assert stage.work.acts == ["close"]
 
 
 def test_a_peer_in_another_family_is_named(world: World, stage: Stage) -> None:
