@@ -29,7 +29,7 @@ TESTED_ELSEWHERE = {
     "frpd/client/visitors/base.py": "interfaces and a record: nothing to run",
     "frpd/net/bearer.py": "an interface: nothing to run",
     "frpd/net/endpoint.py": "an interface: nothing to run",
-    "frpd/client/plugins/http_guest.py": "of http_proxy and the bridges: test_http_proxy, test_web_bridge",
+    "frpd/client/plugins/http_guest.py": "of two plugins: test_http_proxy, test_web_bridge",
     "frpd/server/proxies/named.py": "what https and tcpmux proxies share: test_https, test_tcpmux",
     "frpd/server/proxies/base.py": "an interface and a record: nothing to run",
     "frpd/transports/link.py": "an interface: nothing to run",
