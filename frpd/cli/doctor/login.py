@@ -11,6 +11,7 @@ from frpd.cli.doctor.banner import greeting, name_of
 from frpd.cli.doctor.case import Case
 from frpd.cli.doctor.finding import Finding, fault, ok, warning
 from frpd.cli.doctor.probe import LoginResult, Outcome, log_in
+from frpd.cli.doctor.reach import BY_UDP
 from frpd.client.login_attempt import NO_SEAL, NOT_PROVED, NOT_SEALED, STRIPPED
 from frpd.config.client import ClientConfig
 from frpd.config.params import NO_PARAMS
@@ -140,6 +141,9 @@ def check_login(case: Case) -> Iterator[Finding]:
     (first,) = log_in([common], case.seconds(LOGIN_SECONDS), case.now_unix)
     others: dict[Variant, LoginResult] = {}
     said = b""
+    if common.protocol in BY_UDP and not first.is_answered:
+        yield _silent(common, first.text)
+        return
     if not (first.is_answered or _certificate_trouble(first.text)):
         tries = variants(common)
         results = log_in(
@@ -181,6 +185,15 @@ def judge_login(
     yield from _differing(common, variant, where)
     if result.outcome is Outcome.REFUSED and not variant.is_strange(common):
         yield _refused(where, result.text)
+
+
+def _silent(common: ClientConfig, text: str) -> Finding:
+    where = join_host_port(common.server_addr, common.server_port)
+    return fault(
+        f"{where} answers no login by {common.protocol} ({text})",
+        f"check that frps has this port as its {BY_UDP[common.protocol]}, and that UDP gets through"
+        " the firewalls on the way",
+    )
 
 
 def _how(common: ClientConfig, result: LoginResult) -> str:

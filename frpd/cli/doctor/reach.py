@@ -16,6 +16,8 @@ from frpd.net.resolver import Addresses
 LOOKUP_SECONDS: Final = 4.0
 DIAL_SECONDS: Final = 4.0
 SHOWN_ADDRESSES: Final = 3
+BY_UDP: Final = {"kcp": "kcp_bind_port", "quic": "quic_bind_port"}
+"""Protocols that no TCP connection tells about, and what frps calls their ports."""
 
 _NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL})
 _FORBIDDEN: Final = frozenset({errno.EPERM, errno.EACCES})
@@ -63,10 +65,12 @@ def judge_lookup(host: str, answer: Addresses | str, nameserver: str) -> Finding
 
 
 def check_reach(case: Case) -> Iterable[Finding]:
-    """Connect to whom frpc dials."""
+    """Connect to whom frpc dials; by UDP only a login tells whether somebody is there."""
     if case.client is None or not case.can_reach:
         return
     common = case.client.common
+    if common.protocol in BY_UDP:
+        return
     host, port = next_hop(common)
     with OwnLoop(common.dns_server) as own:
         (outcome,) = own.dial(

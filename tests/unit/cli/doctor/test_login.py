@@ -15,6 +15,7 @@ from frpd.client.login_attempt import NO_SEAL, NOT_PROVED, STRIPPED
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.secret import Secret
 from tests.helpers.frp_listeners import Peer, frps_without_mux, says
+from tests.helpers.ports import free_port
 
 MUX, TLS, BOTH = (
     Variant(other_mux=True, other_tls=False),
@@ -174,4 +175,9 @@ def test_where_the_way_is_closed_nobody_logs_in() -> None:
     case = case_of(1)
     case.can_reach = False
     assert list(check_login(case)) == []
-    assert list(check_login(case_of(1, protocol="kcp"))) == []
+
+
+def test_by_udp_only_silence_tells_that_nobody_is_there() -> None:
+    (finding,) = check_login(case_of(free_port(), protocol="kcp"))
+    assert "answers no login by kcp" in finding.found
+    assert "kcp_bind_port" in finding.remedy

@@ -91,3 +91,12 @@ def test_where_dns_fails_nobody_is_dialled() -> None:
     assert [one.verdict for one in check_dns(case)] == [Verdict.OK]
     case.can_reach = False
     assert list(check_reach(case)) == []
+
+
+@pytest.mark.parametrize("protocol", ["kcp", "quic"])
+def test_who_goes_by_udp_is_not_dialled_by_tcp(protocol: str) -> None:
+    case = Case("frpc")
+    config = ClientConfig(server_addr="127.0.0.1", server_port=free_port(), protocol=protocol)
+    case.client = ClientSetup(common=config)
+    assert list(check_reach(case)) == []
+    assert case.can_reach
