@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from frpd.client.visitors import VISITORS
 from frpd.config.client import ClientSetup
-from frpd.transports import TRANSPORTS
+from frpd.transports.over_udp import NO_QUIC, has_quic
 
 
 def client_warnings(setup: ClientSetup) -> Iterator[str]:
@@ -23,7 +23,5 @@ def client_warnings(setup: ClientSetup) -> Iterator[str]:
 
 def client_refusals(setup: ClientSetup) -> Iterator[str]:
     """Yield what frpc cannot run without."""
-    protocol = setup.common.protocol
-    if protocol not in TRANSPORTS:
-        known = ", ".join(TRANSPORTS)
-        yield f"[common] protocol: {protocol!r} cannot be used yet; accepted: {known}"
+    if setup.common.protocol == "quic" and not has_quic():
+        yield f"[common] protocol: {NO_QUIC}"

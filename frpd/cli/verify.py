@@ -14,6 +14,7 @@ from frpd.config.load import Loaded
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
+from frpd.transports.over_udp import require_quic
 
 Config = TypeVar("Config")
 
@@ -78,13 +79,15 @@ def _try_server_files(config: ServerConfig) -> None:
         from frpd.net.certificates import server_context  # noqa: PLC0415
 
         server_context(*files)
+    if config.quic_bind_port:
+        require_quic("quic_bind_port")
     dashboard_tls(config, lambda: 0.0)
 
 
 def _try_client_files(common: ClientConfig) -> None:
     """Load the certificates as a start would; raises ConfigError."""
     files = common.tls_cert_file, common.tls_key_file, common.tls_trusted_ca_file
-    if any(files) and (common.tls_enable or common.protocol == "wss"):
+    if any(files) and (common.tls_enable or common.protocol in ("wss", "quic")):
         # As above: only who uses TLS pays.
         from frpd.net.certificates import client_context  # noqa: PLC0415
 

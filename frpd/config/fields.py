@@ -71,12 +71,12 @@ _UDP: Rows = (
 )
 
 _QUIC: Rows = (
-    Field("quic_keepalive_period", INT, 10, "0.46", "Seconds between QUIC keep-alives.",
-          state=PLANNED, low=0),
+    Field("quic_keepalive_period", INT, 10, "0.46", "Seconds between QUIC keep-alives; 0 is never.",
+          low=0),
     Field("quic_max_idle_timeout", INT, 30, "0.46",
-          "Seconds after which a silent QUIC connection is given up.", state=PLANNED, low=0),
+          "Seconds after which a silent QUIC connection is given up.", low=0),
     Field("quic_max_incoming_streams", INT, 100000, "0.46",
-          "How many QUIC streams a peer may open.", state=PLANNED, low=0),
+          "How many QUIC streams a peer may have open.", low=0),
 )
 
 _AUTH: Rows = (
@@ -102,6 +102,10 @@ SERVER: Rows = (
     Field("bind_port", PORT, 7000, SEED, "Port that frpc connects to."),
     Field("proxy_bind_addr", ADDR, "", SEED, "Address of all ports that visitors connect to.",
           default_note="bind_addr", sample="0.0.0.0"),  # noqa: S104
+    Field("accept_proxy_protocol", LIST, (), OWN,
+          "Networks of balancers whose connections begin with a PROXY protocol header, on all TCP"
+          " ports but the dashboard's; what it says is where they come from.",
+          sample="10.0.0.5, 192.0.2.0/28"),
     Field("token", SECRET, NO_SECRET, SEED,
           "Shared secret; a client with another one is refused.", sample="change-me"),
     Field("authentication_timeout", INT, 900, SEED,
@@ -151,7 +155,8 @@ SERVER: Rows = (
           "UDP port for clients with protocol = kcp; 0 is off; may have the number of bind_port.",
           sample="7000"),
     Field("quic_bind_port", PORT, 0, "0.46",
-          "UDP port for clients with protocol = quic; 0 is off.", state=PLANNED, sample="7001"),
+          "UDP port for clients with protocol = quic; 0 is off; may have the number of bind_port.",
+          sample="7001"),
     *_QUIC,
     Field("bind_udp_port", PORT, 0, SEED,
           "UDP port by which xtcp clients up to 0.48 find each other; 0 is off.",
@@ -258,9 +263,8 @@ CLIENT: Rows = (
     Field("pool_count", INT, 1, SEED, "Work connections kept ready at frps.", low=0),
     *_MUX,
     Field("protocol", STR, "tcp", SEED,
-          "What carries the connection to frps; so far all but quic work.",
-          choices=("tcp", "kcp", "websocket", "quic", "wss"), planned_choices=("quic",),
-          guard=True),
+          "What carries the connection to frps; quic needs the library aioquic.",
+          choices=("tcp", "kcp", "websocket", "quic", "wss"), guard=True),
     Field("dns_server", STR, "", SEED, "Name server to ask, as ip or ip:port.",
           default_note="the system's", sample="192.0.2.53"),
     Field("http_proxy", SECRET, NO_SECRET, SEED,
@@ -362,7 +366,7 @@ PROXY: Rows = (
           ),
     Field("proxy_protocol_version", STR, "", "0.26",
           "Tell the local service the visitor's address by a PROXY protocol header.",
-          choices=("v1", "v2"), state=PLANNED, sample="v2"),
+          choices=("v1", "v2"), sample="v2"),
     Field("bandwidth_limit", BANDWIDTH, NO_LIMIT, "0.30", "Limit of the proxy's traffic.",
           state=PLANNED, sample="1MB"),
     Field("bandwidth_limit_mode", STR, "client", "0.47", "Which end keeps the limit.",

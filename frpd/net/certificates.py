@@ -11,7 +11,7 @@ import datetime
 import os
 import ssl
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 from frpd.clock import unix_now
 from frpd.errors import ConfigError
@@ -44,9 +44,13 @@ class Contexts(Protocol):
         """
 
 
-class ReloadingContext:
+_Built = TypeVar("_Built")
+
+
+class ReloadingContext(Generic[_Built]):
     """Contexts: built anew when one of its files has changed. Loop thread only.
 
+    What is built may be something else than a context of ssl.
     When the new files cannot be used, the context that was there stays, and the
     log says so once. Connections that are open keep theirs in any case.
 
@@ -64,7 +68,7 @@ class ReloadingContext:
 
     def __init__(
         self,
-        build: Callable[[], ssl.SSLContext],
+        build: Callable[[], _Built],
         files: tuple[str, ...],
         *,
         now: Callable[[], float],
@@ -78,7 +82,7 @@ class ReloadingContext:
         self._seen = [_fingerprint(path) for path in files]
         self._context = build() if files else None
 
-    def current(self) -> ssl.SSLContext:
+    def current(self) -> _Built:
         """See Contexts.current."""
         if self._context is None:
             self._context = self._build()
@@ -103,7 +107,7 @@ class ReloadingContext:
 
 def server_contexts(
     cert_file: str, key_file: str, trusted_ca_file: str, *, now: Callable[[], float]
-) -> ReloadingContext:
+) -> ReloadingContext[ssl.SSLContext]:
     """Return what a server serves; see server_context. An empty path is none.
 
     Raises:
@@ -118,7 +122,7 @@ def server_contexts(
 
 def client_contexts(
     cert_file: str, key_file: str, trusted_ca_file: str, *, now: Callable[[], float]
-) -> ReloadingContext:
+) -> ReloadingContext[ssl.SSLContext]:
     """Return what a client uses; see client_context. An empty path is none.
 
     Raises:

@@ -12,6 +12,7 @@ from frpd.net.socket_store import SocketStore
 from frpd.server.entrances import bind_entrances, entrances
 from frpd.server.kcp_port import bind_kcp_port
 from frpd.server.nathole.desk import bind_hole_port
+from frpd.server.quic_port import bind_quic_port
 
 
 class Bound(NamedTuple):
@@ -21,7 +22,8 @@ class Bound(NamedTuple):
     """One for each entrance, in their order."""
     holes: Sequence[socket.socket]
     """Of hole punching, if it is wanted."""
-    kcp: socket.socket | None
+    datagrams: Sequence[socket.socket | None]
+    """Of clients by KCP and QUIC, in this order."""
 
 
 def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket]:
@@ -39,9 +41,10 @@ def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket
     """
     with contextlib.ExitStack() as bound:
         udp = [bound.enter_context(sock) for sock in bind_hole_port(config, sockets)]
-        kcp = bind_kcp_port(config, sockets)
-        if kcp is not None:
-            udp.append(bound.enter_context(kcp))
+        for bind in (bind_kcp_port, bind_quic_port):
+            sock = bind(config, sockets)
+            if sock is not None:
+                udp.append(bound.enter_context(sock))
         tcp = bind_entrances(entrances(config), sockets)
         bound.pop_all()
     return [*tcp, *udp]
@@ -50,6 +53,7 @@ def bind_ports(config: ServerConfig, sockets: SocketStore) -> list[socket.socket
 def sort_out(config: ServerConfig, socks: Sequence[socket.socket]) -> Bound:
     """Return what bind_ports has returned for the same configuration, by what it is for."""
     left = list(socks)
+    quic = left.pop() if config.quic_bind_port else None
     kcp = left.pop() if config.kcp_bind_port else None
     doors = len(entrances(config))
-    return Bound(left[:doors], left[doors:], kcp)
+    return Bound(left[:doors], left[doors:], [kcp, quic])

@@ -84,7 +84,7 @@ def still_wanted(
     """
     own = {Place.named(TCP, host, port) for host, port in others if port}
     own.update(Place.named(TCP, one.host, one.port) for one in entrances(config))
-    for port in (config.bind_udp_port, config.kcp_bind_port):
+    for port in (config.bind_udp_port, config.kcp_bind_port, config.quic_bind_port):
         if port:
             own.add(Place.named(UDP, config.bind_addr, port))
     taken = {(place.kind, place.port) for place in own}

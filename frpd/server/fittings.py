@@ -10,6 +10,7 @@ from frpd.http.pages import load_page
 from frpd.selector_loop import SelectorLoop
 from frpd.server.layers import client_layers
 from frpd.transports.layers import Layer
+from frpd.transports.over_udp import require_quic
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,10 @@ def load_fittings(loop: SelectorLoop, config: ServerConfig) -> Fittings:
     """Read the files. Any thread; the loop's thread has the result to itself.
 
     Raises:
-        ConfigError: a certificate, a key or a page cannot be used.
+        ConfigError: a certificate, a key or a page cannot be used, or QUIC is not there.
     """
+    if config.quic_bind_port:
+        require_quic("quic_bind_port")
     wants_page = config.custom_404_page and config.vhost_http_port
     return Fittings(
         page=load_page(config.custom_404_page) if wants_page else None,

@@ -14,6 +14,7 @@ from frpd.config.server import ServerConfig
 
 LOGINS: Final = "new logins"
 CONNECTIONS: Final = "new connections of clients"
+COMERS: Final = "new clients, and who is there stays"
 PROXIES: Final = "new proxies"
 VISITORS: Final = "new visitors"
 AT_ONCE: Final = "everything, at once"
@@ -33,6 +34,7 @@ LIVE: Final[Mapping[str, str]] = {
     "max_pending_per_source": CONNECTIONS,
     "tcp_mux": CONNECTIONS,
     "tcp_mux_keepalive_interval": CONNECTIONS,
+    "accept_proxy_protocol": "new connections",
     "tls_only": CONNECTIONS,
     "tls_cert_file": CONNECTIONS,
     "tls_key_file": CONNECTIONS,
@@ -47,7 +49,11 @@ LIVE: Final[Mapping[str, str]] = {
     "vhost_http_port": AT_ONCE,
     "vhost_https_port": AT_ONCE,
     "tcpmux_httpconnect_port": AT_ONCE,
-    "kcp_bind_port": "new clients, and who is there stays",
+    "kcp_bind_port": COMERS,
+    "quic_bind_port": COMERS,
+    "quic_keepalive_period": COMERS,
+    "quic_max_idle_timeout": COMERS,
+    "quic_max_incoming_streams": COMERS,
     "tcpmux_passthrough": VISITORS,
     "vhost_http_timeout": VISITORS,
     "vhost_http_head_timeout": VISITORS,
@@ -70,10 +76,6 @@ RESTART: Final = frozenset(
     (
         "bind_addr",
         "bind_port",
-        "quic_bind_port",
-        "quic_keepalive_period",
-        "quic_max_idle_timeout",
-        "quic_max_incoming_streams",
         "bind_udp_port",
         "tcp_keepalive",
         "authentication_method",

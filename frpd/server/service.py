@@ -17,7 +17,7 @@ from frpd.entropy import Entropy
 from frpd.errors import AuthError, ConnectionLost, FrpError
 from frpd.log import get_logger
 from frpd.metrics.access import Sink
-from frpd.net.bearer import BearerStream
+from frpd.net.bearer import Bearer, BearerStream
 from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.pipes import PipePool
@@ -36,10 +36,12 @@ from frpd.proto.seal_keys import stream_context, work_context
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
+from frpd.server.balancers import Balancers
 from frpd.server.books import Books
 from frpd.server.bound_ports import bind_ports, sort_out
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
+from frpd.server.datagram_port import DatagramPorts
 from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
@@ -51,13 +53,14 @@ from frpd.server.login_keys import LoginKeys
 from frpd.server.nathole.desk import NatHoleDesk
 from frpd.server.open_entrances import OpenEntrances
 from frpd.server.proxy_desk import ProxyDesk
+from frpd.server.quic_port import QuicPort
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
+from frpd.transports.link import MakeLink, stream_id_of
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
-from frpd.transports.mux_stream import MuxStream
 from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
@@ -98,6 +101,7 @@ class Service:
         self._entropy = entropy
         self._keys = LoginKeys.begin(pool, config)
         self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
+        self._balancers = Balancers(loop, config.accept_proxy_protocol, _login_limits(config))
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         fittings = load_fittings(loop, config)
@@ -113,6 +117,8 @@ class Service:
         )
         self._entrances = OpenEntrances(loop, self._came, self._sockets)
         self._kcp = KcpPort(loop, entropy, self._kcp_came, self._sockets)
+        self._quic = QuicPort(loop, entropy, self._quic_came, lambda: self._config, self._sockets)
+        self._datagram_ports = DatagramPorts((self._kcp, self._quic), self._sockets)
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -144,6 +150,7 @@ class Service:
             books=self.books,
             relays=self,
             vhosts=self._vhosts,
+            balancers=self._balancers,
             pipes=self._pipes,
             sockets=self._sockets,
             tell=tell,
@@ -164,7 +171,7 @@ class Service:
         found = sort_out(self._config, socks)
         self._entrances.change(entrances(self._config), found.tcp)
         self._nat_holes.listen(found.holes)
-        self._kcp.change(self._config, found.kcp)
+        self._datagram_ports.change(self._config, found.datagrams)
 
     def reload(self, new: ServerConfig, fittings: Fittings) -> tuple[str, ...]:
         """Take over all of another configuration that can be live, or nothing.
@@ -185,19 +192,17 @@ class Service:
         config = compare(self._config, new).config
         keys = self._keys.renewed(self._pool, config)
         wanted = entrances(config)
-        kcp = None
+        datagrams: list[socket.socket | None] = []
         try:
-            kcp = self._kcp.bind_missing(config)
+            datagrams = self._datagram_ports.bind_missing(config)
             socks = self._entrances.bind_missing(wanted)
         except ListenError as error:
-            if kcp is not None:
-                self._sockets.forget(kcp)
-                kcp.close()
+            self._datagram_ports.drop(datagrams)
             if error.errno == errno.EADDRINUSE:
                 self.proxy_desk.explain_taken_port(error.address, error.port)
             raise
         self._entrances.change(wanted, socks)
-        self._kcp.change(config, kcp)
+        self._datagram_ports.change(config, datagrams)
         return self._use(config, keys, fittings)
 
     def _use(self, config: ServerConfig, keys: LoginKeys, fittings: Fittings) -> tuple[str, ...]:
@@ -207,6 +212,7 @@ class Service:
         self._visitors.use(config)
         self._nat_holes.use(config)
         self._door.use(_login_limits(config))
+        self._balancers.use(config.accept_proxy_protocol, _login_limits(config))
         self._vhosts.use(config, fittings.page)
         # A certificate of our own is made once.
         layers = fittings.layers if has_files(old) or has_files(config) else self._reception.layers
@@ -222,7 +228,8 @@ class Service:
         self._on_idle = on_idle
         self._stopping = True
         self._entrances.close()
-        self._kcp.retire()
+        self._datagram_ports.retire()
+        self._balancers.close()
         self._door.close()
         self._nat_holes.close()
         self._vhosts.go_away()
@@ -239,6 +246,7 @@ class Service:
         self.books.close()
         self._keys.close()
         self._entrances.close()
+        self._balancers.close()
         self._door.close()
         self._nat_holes.close()
         cut = len(self.relays) + self._visitors_waiting()
@@ -249,7 +257,7 @@ class Service:
         self._vhosts.close()
         for control in list(self.controls.values()):
             control.close("the server stops")
-        self._kcp.close()
+        self._datagram_ports.close()
         self._pipes.close()
 
     # What an operator may ask for.
@@ -342,8 +350,9 @@ class Service:
         """Take a work connection of a sealed session; without mux it has to prove itself."""
         seal = control.seal
         assert seal is not None
-        if isinstance(work, MuxStream):
-            context = stream_context(work.stream_id)
+        stream_id = stream_id_of(work)
+        if stream_id is not None:
+            context = stream_context(stream_id)
         elif seal.admits(hello.run_id, hello.nonce, hello.proof):
             context = work_context(hello.nonce)
         else:
@@ -387,10 +396,13 @@ class Service:
     # Inside.
 
     def _came(self, stream: SocketStream, speech: Speech) -> None:
-        self._reception.welcome(stream, speech)
+        self._balancers.welcome(stream, lambda known: self._reception.welcome(known, speech))
 
     def _kcp_came(self, stream: BearerStream) -> None:
         self._reception.welcome_client(stream)
+
+    def _quic_came(self, bearer: Bearer, make_link: MakeLink) -> None:
+        self._reception.welcome_link(bearer, make_link)
 
     def _client_came(self, carried: Carried | CarriedStreams) -> None:
         Connection(

@@ -244,10 +244,15 @@ def make_link(
     windows: WindowBudget | None = None,
     on_lost: OnLost,
 ) -> ServerLink:
-    """Return a fresh link over a transport; see MuxedLink.
+    """Return a fresh link.
 
     Args:
-        is_mux: tcp_mux; one that makes links does not ask.
+        loop: the loop.
+        transport: reaches the server.
+        is_mux: tcp_mux; a LinkMaker does not ask.
+        keepalive_seconds: as for MuxedLink, and the rest too.
+        windows: as for MuxedLink.
+        on_lost: as for MuxedLink.
     """
     if isinstance(transport, LinkMaker):
         return transport.make_link(on_lost)

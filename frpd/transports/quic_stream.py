@@ -6,7 +6,7 @@ not sent yet there is never more than MAX_UNSENT_BYTES.
 
 It closes as frp's streams do: STOP_SENDING with code 0, and FIN behind what was taken. A peer
 that closes so is not lost while anything of it can be read; what is written meanwhile goes
-nowhere, as into a socket whose peer has closed.
+nowhere, as into a socket whose peer has closed; after that a write fails.
 """
 
 from __future__ import annotations
@@ -96,8 +96,6 @@ class QuicStream:
             raise ConnectionLost(self._lost)
         if self._ended:
             self._eof_told = True
-            if self._stopped:  # who still writes has to hear of it
-                self._session.call_soon(self._lose_by_close)
             return Outcome.EOF
         return Outcome.EMPTY
 
@@ -110,7 +108,7 @@ class QuicStream:
     def write(self, data: Buffer) -> int:
         """See Endpoint.write: copied into aioquic's buffer."""
         if self._is_broken:
-            raise ConnectionLost(self._lost or "stream is closed")
+            raise ConnectionLost(self._lost or "the stream is closed")
         if self._stopped:
             return len(data)
         taken = min(len(data), self.room())
@@ -205,10 +203,7 @@ class QuicStream:
     def was_stopped(self) -> None:
         """The peer takes nothing any more; aioquic has ended our direction."""
         self._stopped = True
-        if self._eof_told:
-            self._lose_by_close()
-        else:
-            self._schedule()
+        self._schedule()
 
     def session_lost(self, reason: str) -> None:
         """The connection underneath is gone."""
@@ -223,6 +218,8 @@ class QuicStream:
 
     @property
     def _is_broken(self) -> bool:
+        if self._stopped and self._eof_told:
+            return True
         return bool(self._lost) or self._shut or self._dead
 
     @property
@@ -259,9 +256,6 @@ class QuicStream:
             self._schedule()
         elif self._eof_told and self.on_failure is not None:
             self._session.call_soon(self.on_failure)
-
-    def _lose_by_close(self) -> None:
-        self._lose("closed by peer")
 
     def _drop(self) -> None:
         self._dead = True

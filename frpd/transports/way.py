@@ -46,7 +46,7 @@ class Way:
     tls_enable: bool = False
     """Put TLS innermost, around what frp is spoken on."""
     tls_files: tuple[str, str, str] = ("", "", "")
-    """Our certificate, its key, and whom to trust; paths, or "". For carriers with their own TLS."""
+    """Paths, or "", of our certificate, its key, and whom to trust; for a carrier that has TLS."""
     tls_name: str = ""
     """Whom the server's certificate has to be for."""
     quic: QuicSettings = QuicSettings()

@@ -31,17 +31,22 @@ def test_entrances_come_first_and_in_their_order() -> None:
 
 
 def test_which_is_which_is_told_from_the_configuration() -> None:
-    ports = [free_port() for _ in range(3)]
-    wanted = config(bind_port=ports[0], bind_udp_port=ports[1], kcp_bind_port=ports[2])
+    ports = [free_port() for _ in range(4)]
+    wanted = config(
+        bind_port=ports[0],
+        bind_udp_port=ports[1],
+        kcp_bind_port=ports[2],
+        quic_bind_port=ports[3],
+    )
     found = sort_out(wanted, socks := bind_ports(wanted, SocketStore()))
-    where = [sock.getsockname()[1] for sock in (*found.tcp, *found.holes, found.kcp) if sock]
+    where = [sock.getsockname()[1] for sock in (*found.tcp, *found.holes, *found.datagrams) if sock]
     for sock in socks:
         sock.close()
     assert where == ports
     bare = config(bind_port=free_port())
     found = sort_out(bare, socks := bind_ports(bare, SocketStore()))
     socks[0].close()
-    assert found == ([socks[0]], [], None)
+    assert found == ([socks[0]], [], [None, None])
 
 
 def test_nothing_stays_bound_if_one_cannot_be_had() -> None:
