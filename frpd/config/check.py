@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
+BY_DATAGRAMS = ("kcp", "quic")
+"""What of ``protocol`` comes by no proxy; frp, too, dials past it."""
+
 
 def check_server(values: Values, reader: SectionReader) -> None:
     """Complete [common] of frps."""
@@ -55,6 +58,12 @@ def _upstream(
     values: Values, reader: SectionReader, environ: Mapping[str, str]
 ) -> UpstreamProxy | None:
     """Return the proxy on the way to frps; an old frpc takes an empty key for none at all."""
+    protocol = values["protocol"]
+    if protocol in BY_DATAGRAMS:
+        if values["http_proxy"]:
+            message = f"not used with protocol = {protocol}: a proxy passes on TCP only"
+            reader.warn("http_proxy", message)
+        return None
     try:
         if values["http_proxy"]:
             return parse_upstream(values["http_proxy"].reveal())

@@ -27,6 +27,8 @@ def _own(config: ServerConfig) -> Iterator[tuple[int, str, str]]:
         for speech, what in _WHAT:
             if speech in entrance.speech:
                 yield entrance.port, "tcp", what
+    if config.kcp_bind_port:
+        yield config.kcp_bind_port, "udp", "kcp"
     if config.dashboard_port:
         yield config.dashboard_port, "tcp", "dashboard"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from frpd.config.check import check_client, check_proxy, check_server, check_visitor
+from frpd.config.check import BY_DATAGRAMS, check_client, check_proxy, check_server, check_visitor
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, SERVER, VISITOR, VISITOR_TYPES
 from tests.unit.config.sections import NEW, OLD, Opened
 
@@ -124,6 +124,21 @@ def test_http_proxy_of_the_environment_fills_a_gap(
     values, opened = client(text, dialect, {"http_proxy": HTTP_PROXY})
     assert str(values["upstream"]) == expected
     assert "hunter2" not in f"{values}{opened.warnings}"
+
+
+@BOTH
+@pytest.mark.parametrize("protocol", BY_DATAGRAMS)
+def test_a_proxy_is_for_tcp_alone(dialect: Dialect, protocol: str) -> None:
+    values, opened = client(
+        f"protocol = {protocol}\nhttp_proxy = {HTTP_PROXY}\n", dialect, {"http_proxy": HTTP_PROXY}
+    )
+    assert values["upstream"] is None
+    [warning] = [text for text in opened.warnings if "http_proxy" in text]
+    assert f"not used with protocol = {protocol}" in warning
+    assert "hunter2" not in warning
+    values, opened = client(f"protocol = {protocol}\n", dialect, {"http_proxy": HTTP_PROXY})
+    assert values["upstream"] is None
+    assert not any("http_proxy" in text for text in opened.warnings)
 
 
 @BOTH

@@ -17,12 +17,14 @@ def test_our_own_ports_are_named_after_what_is_spoken_there(world: World) -> Non
         vhost_http_port=80,
         vhost_https_port=7000,
         dashboard_port=7500,
+        kcp_bind_port=7000,
     )
     rows = ports(config, desk.desk.snapshot())
     assert [(row["port"], row["protocol"], row["what"]) for row in rows] == [
         (80, "tcp", "http"),
         (7000, "tcp", "clients"),
         (7000, "tcp", "https"),
+        (7000, "udp", "kcp"),
         (7500, "tcp", "dashboard"),
     ]
 
