@@ -28,6 +28,7 @@ def check_server(values: Values, reader: SectionReader) -> None:
         reader.warn("dashboard_user", "an open dashboard is not offered; using admin/admin")
         values["dashboard_user"], values["dashboard_pwd"] = "admin", Secret("admin")
     values["subdomain_host"] = values["subdomain_host"].strip().lower()
+    values["accept_proxy_protocol"] = _networks(values["accept_proxy_protocol"], reader)
     values["heartbeat_timeout_set"] = reader.present("heartbeat_timeout")
     if values["vhost_http_timeout"] <= 0:
         values["vhost_http_timeout"] = 60
@@ -41,6 +42,21 @@ def check_server(values: Values, reader: SectionReader) -> None:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def _networks(items: tuple[str, ...], reader: SectionReader) -> tuple[str, ...]:
+    """Return the networks of accept_proxy_protocol; an address is one of its own."""
+    if not any(items):
+        return ()
+    import ipaddress  # noqa: PLC0415 (most files come without the key)
+
+    for item in items:
+        try:
+            ipaddress.ip_network(item)
+        except ValueError as error:
+            message = f"{error}; accepted: networks and addresses such as 10.0.0.0/8, 192.0.2.5"
+            reader.error("accept_proxy_protocol", message)
+    return items
 
 
 def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:

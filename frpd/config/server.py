@@ -36,6 +36,7 @@ class ServerConfig:
     authentication_method: str = "token"
     authenticate_heartbeats: bool = False
     authenticate_new_work_conns: bool = False
+    accept_proxy_protocol: tuple[str, ...] = ()
     allow_ports: PortSet = NO_PORTS
     max_ports_per_client: int = 0
     max_pool_count: int = 5

@@ -19,6 +19,7 @@ from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import NewProxy
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
+from frpd.server.balancers import Balancers
 from frpd.server.books import Books
 from frpd.server.control import ControlSession
 from frpd.server.groups.book import GroupBook
@@ -46,6 +47,7 @@ class ProxyDesk:
         books: keep what was asked for, and how much passed.
         relays: are told of visits.
         vhosts: the ports that proxies share by name.
+        balancers: who may say that a visitor is another.
         pipes: what bytes pass through without being seen.
         sockets: keeps ports for the next process.
         tell: the access log's; None where nobody wants to know.
@@ -67,6 +69,7 @@ class ProxyDesk:
         books: Books,
         relays: Relays,
         vhosts: VirtualHosts,
+        balancers: Balancers,
         pipes: PipePool,
         sockets: SocketStore,
         tell: Sink | None,
@@ -78,6 +81,7 @@ class ProxyDesk:
         self._books = books
         self._relays = relays
         self._vhosts = vhosts
+        self._balancers = balancers
         self._pipes = pipes
         self._sockets = sockets
         self._tell = tell
@@ -153,6 +157,7 @@ class ProxyDesk:
             bind_addr=self._config.proxy_bind_addr,
             explain_taken_port=self.explain_taken_port,
             cipher_key=control.keys.cipher_key,
+            balancers=self._balancers,
             pipes=self._pipes,
             features=control.features,
             peer_version=control.login.version,

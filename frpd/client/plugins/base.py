@@ -43,12 +43,12 @@ class GuestServer:
         self.context = context
         self.guests: set[Guest] = set()
         self.is_retired = False
-        self._config = config
+        self.config = config
         self._welcome = welcome
 
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """See ServesWork.on_work."""
-        endpoint = open_work(self.context, self._config, work)
+        endpoint = open_work(self.context, self.config, work)
         if endpoint is not None:
             self._welcome(self, endpoint, start).begin()
 

@@ -8,6 +8,7 @@ from frpd.client.plugins.base import Guest, GuestServer
 from frpd.client.plugins.tls_end import certificates, secured
 from frpd.client.plugins.web_bridge import HANDSHAKE_SECONDS, local_address
 from frpd.client.proxies.base import ProxyContext, ServesWork
+from frpd.client.proxies.work_leg import introduce
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
 from frpd.http.site import Call
@@ -71,6 +72,7 @@ class RawGuest(Guest):
         self.dial(*self._local, self._connected, self._refused)
 
     def _connected(self, local: SocketStream) -> None:
+        introduce(self.server.config, self.start, local)
         self.join(local)
 
     def _refused(self, error: TransportError) -> None:

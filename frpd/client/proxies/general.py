@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from frpd.client.proxies.base import ProxyContext
-from frpd.client.proxies.work_leg import join, open_work, refuse_work, source_of
+from frpd.client.proxies.work_leg import introduce, join, open_work, refuse_work, source_of
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
 from frpd.metrics.counters import ProxyCounters
@@ -46,7 +46,7 @@ class GeneralProxy:
         """See ServesWork.on_work."""
         endpoint = open_work(self._context, self._config, work)
         if endpoint is not None:
-            visit = LocalVisit(self._context, self.counters, endpoint, start)
+            visit = LocalVisit(self._context, self._config, self.counters, endpoint, start)
             visit.dial(self._dial, self._dialing)
 
     def retire(self) -> None:
@@ -78,23 +78,28 @@ class LocalVisit:
     __slots__ = (
         "_attempt",
         "_begun",
+        "_config",
         "_context",
         "_counters",
         "_dialing",
         "_source",
+        "_start",
         "_work",
     )
 
     def __init__(
         self,
         context: ProxyContext,
+        config: ProxyConfig,
         counters: ProxyCounters,
         work: Endpoint,
         start: StartWorkConn,
     ) -> None:
         self._context = context
+        self._config = config
         self._counters = counters
         self._work = work
+        self._start = start
         self._source = source_of(start)
         self._begun = context.loop.now()
         self._attempt: Dialing | None = None
@@ -118,6 +123,7 @@ class LocalVisit:
     def _connected(self, local: SocketStream) -> None:
         self._attempt = None
         self._dialing.discard(self)
+        introduce(self._config, self._start, local)
         join(
             self._context,
             self._counters,

@@ -7,7 +7,9 @@ then.
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +21,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr, join_host_port
 from frpd.net.endpoint import Buffer, Endpoint
 from frpd.net.resolver import Addresses
-from frpd.proto import native
+from frpd.proto import native, proxy_protocol
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.udp_binary import MAX_DATAGRAM_BYTES, BinaryPackets
 from frpd.selector_loop import Timer
@@ -260,12 +262,15 @@ class UdpProxy:
     def _datagrams_came(self, found: dict[bytes, list[Buffer]]) -> None:
         traffic = self.traffic
         for name, datagrams in found.items():
-            flow = self._flows.find(name) or self._open(name)
+            flow, size = self._flows.find(name), sum(map(len, datagrams))
             if flow is None:
-                traffic.dropped_unsent += len(datagrams)
-                continue
+                flow = self._open(name)
+                if flow is None:
+                    traffic.dropped_unsent += len(datagrams)
+                    continue
+                if self._config.proxy_protocol_version:
+                    datagrams[0] = self._header(name) + bytes(datagrams[0])
             sent = flow.socket.send(datagrams)
-            size = sum(map(len, datagrams))
             flow.bytes_in += size
             traffic.bytes_in += size
             self.counters.bytes_in += size
@@ -273,6 +278,19 @@ class UdpProxy:
             traffic.dropped_unsent += len(datagrams) - sent
             if flow.socket.refused:
                 self._refused(flow.socket)
+
+    def _header(self, name: bytes) -> bytes:
+        """Return what the service is told of a visitor, ahead of its first datagram."""
+        assert self._service is not None
+        host, _, port = self._packets.describe_visitor(name).rpartition(":")
+        with contextlib.suppress(ValueError, struct.error):  # names are the server's
+            return proxy_protocol.encode(
+                self._config.proxy_protocol_version,
+                (host.strip("[]"), int(port)),
+                self._service[1][:2],
+                datagram=True,
+            )
+        return b""
 
     def _refused(self, sock: DatagramSocket) -> None:
         where = join_host_port(self._config.local_ip, self._config.local_port)

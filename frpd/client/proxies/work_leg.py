@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+from typing import Final
+
 from frpd.client.proxies.base import ProxyContext
 from frpd.config.proxies import ProxyConfig
+from frpd.errors import ConnectionLost
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import join_host_port
 from frpd.net.endpoint import Endpoint
 from frpd.net.stream import SocketEnds, socket_of
 from frpd.net.transform import TransformEndpoint
-from frpd.proto import native
+from frpd.proto import native, proxy_protocol
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.wrappers import wrapper_stack
 from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.transports.work import WorkStream
+
+UNKNOWN_HOST: Final = "127.0.0.1"
+"""Where visitors came to, if the server does not say; with port 0, as frp has it."""
 
 
 def open_work(context: ProxyContext, config: ProxyConfig, work: WorkStream) -> Endpoint | None:
@@ -46,6 +54,23 @@ def refuse_work(context: ProxyContext, work: Endpoint) -> None:
         work.abort()  # an end alone would leave the visitor half open
     else:
         work.close()
+
+
+def introduce(config: ProxyConfig, start: StartWorkConn, local: Endpoint) -> None:
+    """Tell a service who comes, in a PROXY protocol header, where the proxy is to and it is known.
+
+    Args:
+        config: of the proxy.
+        start: what the server says of the visitor; http says no destination.
+        local: the service, freshly connected: a header always fits.
+    """
+    if not (config.proxy_protocol_version and start.src_addr and start.src_port):
+        return
+    source = start.src_addr, start.src_port
+    destination = start.dst_addr or UNKNOWN_HOST, start.dst_port
+    # What is no address, and a loss, the service and the relay will find out.
+    with contextlib.suppress(ValueError, struct.error, ConnectionLost):
+        local.write(proxy_protocol.encode(config.proxy_protocol_version, source, destination))
 
 
 def source_of(start: StartWorkConn) -> str:

@@ -14,6 +14,7 @@ from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
+from frpd.server.balancers import Balancers
 from frpd.server.ports import PortManager
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.work_conns import WorkSource
@@ -73,6 +74,8 @@ class ProxyContext:
     """Where ports come from that were open before a restart, and where they are kept."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
+    balancers: Balancers | None = None
+    """Who may say that a visitor is another; None where nobody may."""
     counters: ProxyCounters = field(default_factory=ProxyCounters)
     """Of the proxy; they go on where it left off when it registers again."""
     access: ProxyAccess | None = None

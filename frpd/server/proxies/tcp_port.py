@@ -49,7 +49,8 @@ class TcpPort:
         self.number, self._sock = context.tcp_ports.acquire(
             name, wish, context.loop.now(), self._bind, inherited
         )
-        self._listener = Listener(context.loop, self._sock, on_user)
+        self._on_user = on_user
+        self._listener = Listener(context.loop, self._sock, self._came)
         address = self._listener.address
         # Visitors of a port on all addresses differ in the one they came to.
         self._address = None if host_of(address) in ANY_HOST else address
@@ -69,6 +70,19 @@ class TcpPort:
             self._context.sockets.forget(self._sock)
             self._listener.close()
             self._context.tcp_ports.release(self.number, self._context.loop.now())
+
+    def _came(self, stream: SocketStream) -> None:
+        if self._context.balancers is None:
+            self._on_user(stream)
+        else:
+            self._context.balancers.welcome(stream, self._known)
+
+    def _known(self, stream: SocketStream) -> None:
+        """It is known who it is; that may have taken a while."""
+        if self._closed:
+            stream.abort()
+        else:
+            self._on_user(stream)
 
     def _bind(self, port: int) -> socket.socket:
         try:

@@ -87,6 +87,28 @@ def test_subdomain_host_is_compared_in_lower_case_without_blanks() -> None:
     assert values["subdomain_host"] == "apps.example.test"
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("10.0.0.5, 192.0.2.0/28,2001:db8::/32", ("10.0.0.5", "192.0.2.0/28", "2001:db8::/32")),
+        ("", ()),
+    ],
+)
+def test_balancers_are_networks_or_addresses(
+    dialect: Dialect, text: str, networks: tuple[str, ...]
+) -> None:
+    values, opened = server(f"accept_proxy_protocol = {text}", dialect)
+    assert values["accept_proxy_protocol"] == networks
+    assert not opened.errors
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5/8", "balancer.example", "10.0.0.0/33", "10.0.0.5,,::1"])
+def test_what_is_no_network_is_an_error(text: str) -> None:
+    _, opened = server(f"accept_proxy_protocol = {text}")
+    assert "accepted: networks and addresses" in opened.errors[0]
+
+
 @pytest.mark.parametrize("ca", ["/ca", ""])
 def test_an_authority_for_clients_demands_tls_of_them(ca: str) -> None:
     assert server(f"tls_trusted_ca_file = {ca}\n")[0]["tls_only"] is bool(ca)

@@ -14,6 +14,7 @@ from frpd.errors import TransportError
 from frpd.net.resolver import Addresses, Resolver
 from frpd.proto.ciphers import IV_BYTES, derive_key
 from frpd.proto.native import FEATURES
+from frpd.proto.proxy_protocol import encode
 from frpd.proto.udp_binary import BinaryPackets
 from frpd.proto.wrappers import StreamCodec, wrapper_stack
 from frpd.udp.go_packets import GoPackets
@@ -130,6 +131,19 @@ class Scene:
 both_peers = pytest.mark.parametrize("frpd", [True, False], ids=["frpd", "go"])
 both_kinds = pytest.mark.parametrize("mux", [True, False], ids=["mux", "plain"])
 needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+@both_peers
+def test_only_the_first_datagram_of_a_visitor_is_behind_its_address(
+    world: World, frpd: bool
+) -> None:
+    scene = Scene(world, frpd=frpd, proxy={"proxy_protocol_version": "v2"})
+    ann, bob = scene.name(1), scene.name(2)
+    scene.say((ann, b"a"), (ann, b"b"), (bob, b"c"))
+    world.until(lambda: len(scene.local.heard) == 3)
+    here = ("127.0.0.1", scene.local.port)
+    header = [encode("v2", ("192.0.2.7", port), here, datagram=True) for port in (1, 2)]
+    assert [data for data, _ in scene.local.heard] == [header[0] + b"a", b"b", header[1] + b"c"]
 
 
 @both_peers

@@ -5,9 +5,11 @@ How ciphers and compression come off is tests/unit/client/proxies/test_general.p
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from frpd.client.proxies.work_leg import join, open_work, refuse_work, source_of
+from frpd.client.proxies.work_leg import introduce, join, open_work, refuse_work, source_of
 from frpd.config.proxies import TcpProxyConfig
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.transform import TransformEndpoint
@@ -64,3 +66,28 @@ def test_joined_they_are_a_relay_that_is_counted(world: World) -> None:
     world.turn(3)
     assert (local.got, work.got) == (b"question", b"answer")
     assert counters == ProxyCounters(0, 1, bytes_in=8, bytes_out=6)
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "told"),
+    [
+        ("v1", {"dst_addr": "198.51.100.1", "dst_port": 80}, b"192.0.2.7 198.51.100.1 5 80\r\n"),
+        ("v1", {}, b"192.0.2.7 127.0.0.1 5 0\r\n"),
+        ("v2", {}, b"\xc0\0\2\7\x7f\0\0\1\0\5\0\0"),
+        ("v1", {"src_addr": ""}, b""),
+        ("v1", {"src_port": 0}, b""),
+        ("v2", {"src_port": 65536}, b""),
+        ("v1", {"src_addr": "no address"}, b""),
+        ("", {}, b""),
+    ],
+)
+def test_a_service_is_told_who_comes_if_it_wants_to_and_that_is_known(
+    world: World, version: str, fields: dict[str, Any], told: bytes
+) -> None:
+    config = TcpProxyConfig(name="a", section="a", proxy_protocol_version=version)
+    local = ScriptedEndpoint(world.loop)
+    known: dict[str, Any] = {"proxy_name": "a", "src_addr": "192.0.2.7", "src_port": 5}
+    start = StartWorkConn(**(known | fields))
+    introduce(config, start, local)
+    assert local.got.endswith(told)
+    assert bool(local.got) == bool(told)
