@@ -29,6 +29,7 @@ class KcpPeer(Wire):
     Attributes:
         sent: all datagrams that went out; ``heard`` those that came.
         answers: whether anything is sent by itself: acknowledgements, repetitions.
+        is_deaf: what comes is lost, and nothing is answered.
         is_go: it makes nothing of what is beside KCP.
     """
 
@@ -43,7 +44,7 @@ class KcpPeer(Wire):
         self.sent: list[bytes] = []
         self.heard: list[bytes] = []
         self.answers = True
-        self.is_go = False
+        self.is_deaf = self.is_go = False
         self.conversation = next(NUMBERS) if conversation is None else conversation
         self.kcp = KcpConnection(self.conversation, now=world.loop.now())
         self._read_bytes = 0
@@ -78,13 +79,15 @@ class KcpPeer(Wire):
             return
         with suppress(BlockingIOError, ConnectionRefusedError):
             while True:
-                self._take(self.sock.recv(65536))
+                datagram = self.sock.recv(65536)
+                if not self.is_deaf:
+                    self._take(datagram)
         data = self.kcp.read(1 << 30)
         self.received += data
         self._read_bytes += len(data)
         if self._ends_at is not None and self._read_bytes >= self._ends_at:
             self.end = self.end or "eof"
-        if self.answers:
+        if self.answers and not self.is_deaf:
             self.flush()
 
     def _take(self, datagram: bytes) -> None:

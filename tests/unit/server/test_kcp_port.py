@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
+from frpd.config.server import ServerConfig
 from frpd.net.listener import ListenError
+from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import LoginResp, NewProxy, NewProxyResp
 from frpd.proto.yamux.frames import HEADER_BYTES
+from frpd.server.entrances import still_wanted
 from frpd.server.snapshot import take_snapshot
 from frpd.udp.datagram_socket import bind_udp
 from tests.helpers.kcp import KcpPeer, udp_socket
 from tests.helpers.peers import ScriptedClient, Talker, login_message
 from tests.helpers.ports import free_port
+from tests.helpers.socket_keeper import SocketKeeper
 from tests.helpers.steps import outcome
 from tests.helpers.world import World
 from tests.unit.server.house import House
@@ -244,6 +248,36 @@ def test_who_is_there_hears_that_the_server_stops(world: World) -> None:
     house.service.close()
     world.until(lambda: client.wire.end)
     bind_udp("127.0.0.1", house.service.config.kcp_bind_port).close()
+
+
+def test_a_restart_keeps_the_port_and_old_clients_hear_of_it(world: World) -> None:
+    keeper = SocketKeeper()
+    world.owners.callback(keeper.close)
+
+    def start(**keys: Any) -> House:
+        sockets = SocketStore(keeper.tell, keeper.pass_on())
+        sockets.attach(world.loop)
+        sockets.sift(still_wanted(ServerConfig(bind_addr="127.0.0.1", **keys), []))
+        world.owners.callback(sockets.close)
+        return House(world, sockets=sockets, **keys)
+
+    keys = {"bind_port": free_port(), "kcp_bind_port": free_port()}
+    first = start(**keys)
+    client = kcp_client(first)
+    assert isinstance(client.wire, KcpPeer)
+    assert f"udp/127.0.0.1/{keys['kcp_bind_port']}" in keeper.names
+    client.wire.is_deaf = True  # it sleeps, and misses what it is told
+    first.service._sockets.freeze()
+    first.service.shut_down(lambda: None)
+    first.service.close()
+    first.service._sockets.close()
+    waiting = udp_socket(world, keys["kcp_bind_port"])
+    waiting.send(b"nobody reads this yet")
+    second = start(**keys)
+    client.wire.is_deaf = False
+    client.control.send(NewProxy(proxy_name="web", proxy_type="tcp"))
+    world.until(lambda: client.wire.end == "reset")
+    assert kcp_client(second).run_id
 
 
 def test_a_work_connection_has_its_own_conversation_without_mux(world: World) -> None:
