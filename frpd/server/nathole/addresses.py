@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from frpd.errors import RemoteProtocolError
@@ -38,7 +39,7 @@ def check_mapped(addresses: list[str], *, trusts_loopback: bool) -> list[str]:
 
 def check_assisted(addresses: Iterable[str], *, trusts_loopback: bool) -> list[str]:
     """Return the first addresses of its own that a client may have; others are left out."""
-    return list(_good(addresses, trusts_loopback=trusts_loopback))[:MAX_ADDRESSES]
+    return list(islice(_good(addresses, trusts_loopback=trusts_loopback), MAX_ADDRESSES))
 
 
 def without_repeats(addresses: Iterable[str]) -> list[str]:
