@@ -39,7 +39,7 @@ TESTED_ELSEWHERE = {
 
 # All that proto may import: no socket, clock, randomness, thread or log can be reached from these.
 PROTO_IMPORTS = re.compile(
-    r"""(__future__|base64|binascii|bisect|collections|contextlib|dataclasses|enum|functools|hashlib
+    r"""(__future__|abc|base64|binascii|bisect|collections|contextlib|dataclasses|enum|functools|hashlib
     |hmac|ipaddress|itertools|json|math|re|string|struct|types|typing|zlib|urllib
     |cramjam|crc32c|cryptography|nacl|snappy|zlib_ng|_typeshed
     |frpd\.errors|frpd\.proto)(\.|$)""",
