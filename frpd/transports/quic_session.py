@@ -170,12 +170,8 @@ class QuicSession:
 
     def serve(self) -> None:
         """Act on what was received."""
-        while not self._over:
-            event = self._connection.next_event()
-            if event is None:
-                self._plan_flush()
-                return
-            self._act_on(event)
+        self._act()
+        self._plan_flush()
 
     def lose(self, reason: str) -> None:
         """The peer is gone; what it said before can still be read."""
@@ -295,6 +291,10 @@ class QuicSession:
 
     # Inside.
 
+    def _act(self) -> None:
+        while not self._over and (event := self._connection.next_event()) is not None:
+            self._act_on(event)
+
     def _act_on(self, event: QuicEvent) -> None:
         match event:
             case StreamDataReceived():
@@ -375,6 +375,9 @@ class QuicSession:
             return
         now = self._loop.now()
         self._send(now)
+        self._act()  # connection ids were issued: what comes for them may come at once
+        if self._over:
+            return
         if self._closing and not self._connection.has_unacked_data:
             self._say_closed("")
             return
