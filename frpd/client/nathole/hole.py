@@ -16,7 +16,7 @@ from frpd.client.nathole.discovery import Discovery, Found, Means
 from frpd.client.nathole.generation import HoleContext, OnFailed, OnTunnel, Signalling
 from frpd.client.nathole.plan import plan_of
 from frpd.client.nathole.punch import Punching
-from frpd.client.nathole.tunnel import KCP, QUIC, has_quic, make_tunnel
+from frpd.client.nathole.tunnel import KCP, QUIC, make_tunnel
 from frpd.clock import unix_now
 from frpd.config.proxies import SecretProxyConfig
 from frpd.config.secret import Secret
@@ -33,11 +33,10 @@ from frpd.proto.message.types import (
 )
 from frpd.proto.nat import UNKNOWN, nat_of, read_address
 from frpd.selector_loop import Timer
+from frpd.transports.over_udp import NO_QUIC, has_quic
 
 REOPEN_SECONDS: Final = 0.1
 """A Go owner closes its socket and opens it again: what comes in between would be refused."""
-
-NO_QUIC: Final = "the visitor wants a tunnel of quic, which needs aioquic here: protocol = kcp"
 
 
 class Hole:
@@ -279,7 +278,8 @@ class OwnerHole:
         self._signalling.send(NatHoleReport(sid=self._sid, success=True))
         if answer.protocol == QUIC and not has_quic():
             sock.close()
-            self._on_failed(TransportError(NO_QUIC))
+            text = f"the visitor wants a tunnel of quic (protocol = kcp would do): {NO_QUIC}"
+            self._on_failed(TransportError(text))
         else:
             tunnel = make_tunnel(answer.protocol, self._context.loop, sock, is_visitor=False)
             self._on_tunnel(tunnel)

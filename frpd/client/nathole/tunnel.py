@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias
@@ -94,11 +93,6 @@ def kcp_tunnel(
         keepalive_seconds=keepalive_seconds,
         once=once,
     )
-
-
-def has_quic() -> bool:
-    """Return whether tunnels of QUIC can be had: only with aioquic."""
-    return importlib.util.find_spec("aioquic") is not None
 
 
 def make_tunnel(

@@ -11,14 +11,12 @@ from frpd.cli.unserved import client_refusals, client_warnings
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.fields import CLIENT, SERVER
 from frpd.config.kinds import SEED, Field, Kind, State
-from frpd.config.proxies import TcpProxyConfig
-from frpd.config.visitors import VISITORS
+from frpd.config.visitors import VISITORS, XtcpVisitorConfig
 from frpd.transports import TRANSPORTS
+from frpd.transports.over_udp import NO_QUIC
 
 if TYPE_CHECKING:
     from frpd.config.fields import Rows
-
-SERVED = {"stcp", "sudp", "xtcp"}
 
 
 def setup(**common: object) -> ClientSetup:
@@ -44,26 +42,34 @@ def test_defaults_are_all_served() -> None:
     assert list(client_refusals(setup())) == []
 
 
-def test_each_visitor_that_is_not_served_is_told_by_its_section_and_proxies_are_not() -> None:
-    visitors = tuple(
+def visiting(fallback_to: str) -> ClientSetup:
+    """Return a visitor of each type; the xtcp one has this fallback."""
+    others = [
         visitor(name=f"u.{name}_v", section=f"{name}_v", server_name="u.s")
         for name, visitor in VISITORS.items()
-    )
-    proxy = TcpProxyConfig(name="u.a", section="a", local_port=1)
-    told = replace(setup(), visitors=visitors, proxies=(proxy,))
-    assert list(client_warnings(told)) == [
-        f"[{name}_v] is not started: {name} visitors cannot be served yet"
-        for name in VISITORS
-        if name not in SERVED
     ]
+    xtcp = XtcpVisitorConfig(
+        name="u.direct", section="direct", server_name="u.s", fallback_to=fallback_to
+    )
+    return replace(setup(), visitors=(*others, xtcp))
+
+
+@pytest.mark.parametrize("name", ["", "stcp_v"])
+def test_a_fallback_that_is_there_is_no_affair(name: str) -> None:
+    assert list(client_warnings(visiting(name))) == []
+
+
+@pytest.mark.parametrize("name", ["nobody", "xtcp_v", "sudp_v", "u.stcp_v"])
+def test_a_fallback_that_users_cannot_be_handed_to_is_told(name: str) -> None:
+    (said,) = client_warnings(visiting(name))
+    assert said == (
+        f"[direct] fallback_to = {name} has no effect: there is no such stcp visitor here"
+    )
 
 
 def test_frpc_does_not_run_over_a_carrier_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert list(client_refusals(setup(protocol="quic"))) == [
-        "[common] protocol: QUIC needs the library aioquic, which is not installed:"
-        " pip install 'frpd[quic]'"
-    ]
+    assert list(client_refusals(setup(protocol="quic"))) == [f"[common] protocol: {NO_QUIC}"]
 
 
 @pytest.mark.parametrize("protocol", TRANSPORTS)

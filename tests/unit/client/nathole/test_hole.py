@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from frpd.client.nathole import hole
 from frpd.client.nathole.hole import OwnerHole, VisitorHole, nat_of_other
 from frpd.client.nathole.tunnel import Tunnel
 from frpd.config.proxies import XtcpProxyConfig
@@ -28,7 +29,9 @@ OWNER = XtcpProxyConfig(name="u.vault", section="vault", sk=Secret("sk"))
 class Both:
     """A visitor that wants a hole, and the owner who is told of it."""
 
-    def __init__(self, world: World, stun: str, *, owner_sk: str = "sk") -> None:
+    def __init__(
+        self, world: World, stun: str, *, owner_sk: str = "sk", protocol: str = "kcp"
+    ) -> None:
         self.world = world
         self.server = Introducer(world)
         self.server.on_notice = self._notice
@@ -38,7 +41,11 @@ class Both:
         self.owner_config = replace(OWNER, sk=Secret(owner_sk))
         self.owner: OwnerHole | None = None
         self.visitor = VisitorHole(
-            self.context, VISITOR, self.server.visitor, self.tunnels.append, self._failed
+            self.context,
+            replace(VISITOR, protocol=protocol),
+            self.server.visitor,
+            self.tunnels.append,
+            self._failed,
         )
         self.visitor.start()
 
@@ -95,6 +102,43 @@ def test_both_ends_get_a_tunnel_and_the_server_a_report(world: World) -> None:
     flow(world, lambda: world.loop.watch_count == 0)
 
 
+def test_without_aioquic_a_visitor_asks_for_kcp_and_an_owner_says_what_is_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hole, "has_quic", lambda: False)
+    with StunServer() as stun:
+        both = Both(world, stun.where, protocol="quic")
+        both.server.protocol = "quic"  # as if another visitor had asked
+        world.until(lambda: both.failed)
+    assert "the visitor wants a tunnel of quic" in both.failed[0]
+    said = both.server.visitor_said
+    assert said is not None
+    assert said.protocol == "kcp"
+    both.cancel()
+    assert not both.tunnels
+    world.until(lambda: world.loop.watch_count == 0)
+
+
+def test_with_aioquic_the_tunnel_is_one_of_quic(world: World) -> None:
+    pytest.importorskip("aioquic")
+    with StunServer() as stun:
+        both = Both(world, stun.where, protocol="quic")
+        world.until(lambda: both.tunnels)
+    flow(world, lambda: len(both.tunnels) == 2)
+    owner, visitor = both.tunnels
+    assert owner.describe().startswith("quic ")
+    services: list[Duplex] = []
+    askers: list[Duplex] = []
+    owner.accept_streams(lambda stream: services.append(Duplex(stream)))
+    visitor.open_stream(
+        lambda stream: askers.append(Duplex(stream, b"question")), lambda _error: None
+    )
+    flow(world, lambda: services and services[0].got == b"question")
+    visitor.close()
+    flow(world, lambda: not owner.is_usable)
+    flow(world, lambda: world.loop.watch_count == 0)
+
+
 def test_a_hole_that_stays_closed_names_both_nats(world: World) -> None:
     with StunServer() as stun:
         both = Both(world, stun.where, owner_sk="another")
@@ -116,10 +160,10 @@ def test_addresses_of_this_machine_are_told_unless_forbidden(world: World) -> No
         both = Both(world, stun.where)
         both.cancel()
         hidden = replace(both.context, tells_local_addresses=False)
-        hole = VisitorHole(
+        attempt = VisitorHole(
             hidden, VISITOR, both.server.visitor, both.tunnels.append, lambda _error: None
         )
-        hole.start()
+        attempt.start()
         both.server.error = "xtcp connection of [u.vault] auth failed"
         world.until(lambda: both.server.visitor_said)
     said = both.server.visitor_said
@@ -168,7 +212,8 @@ def test_cancelling_leaves_nothing_at_any_moment(world: World, moment: str) -> N
         both.cancel()
         for tunnel in both.tunnels:
             tunnel.close()
-        flow(world, lambda: world.loop.watch_count == 0)
+        world.pass_time(12.0)  # nobody takes the tunnel's farewell
+        world.until(lambda: world.loop.watch_count == 0)
     assert len(both.tunnels) < 2
     assert not both.failed
 
