@@ -275,6 +275,9 @@ def new_proxy_message(config: ProxyConfig) -> NewProxy:
     )
     if config.group and config.group_strategy != "round_robin":
         message.group_strategy = config.group_strategy  # the usual one goes without saying
+    message.bandwidth_limit = config.bandwidth_limit.text
+    if config.bandwidth_limit_mode != "client":  # likewise
+        message.bandwidth_limit_mode = config.bandwidth_limit_mode
     for name in _SAME_NAMES:
         if hasattr(config, name):
             setattr(message, name, getattr(config, name))

@@ -42,6 +42,7 @@ from frpd.proto import native
 from frpd.proto.ciphers import derive_key
 from frpd.proto.message.types import Login
 from frpd.proto.yamux.window import WindowBudget
+from frpd.relay.limiter import limiter_for
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.transports.base import ServerLink, make_link
@@ -463,6 +464,7 @@ class Service:
                 log=_log.prefixed(config.section),
                 name=config.name,
                 cipher_key=self._cipher_key,
+                limiter=limiter_for(self._loop, config.client_bytes_per_second),
                 pipes=self._pipes,
                 features=lambda: self._features,
                 server_version=lambda: self._server_version,

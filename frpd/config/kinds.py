@@ -289,11 +289,17 @@ def _ports(row: Field, text: str, _dialect: Dialect) -> PortSet:
 
 
 def _bandwidth(row: Field, text: str, _dialect: Dialect) -> Bandwidth:
-    match = re.fullmatch(_QUANTITY, text)
-    if match is None and text:
+    quantity = parse_bandwidth(text)
+    if quantity is None:
         raise BadValueError(accepted(row))
+    return quantity
+
+
+def parse_bandwidth(text: str) -> Bandwidth | None:
+    """Return a limit such as ``512KB``, "" for none; None if it cannot be read."""
+    match = re.fullmatch(_QUANTITY, text)
     if match is None:
-        return NO_LIMIT
+        return None if text else NO_LIMIT
     unit = KIB if match[2] == "KB" else MIB
     return Bandwidth(text, int(float(match[1]) * unit))
 

@@ -43,6 +43,11 @@ class ProxyConfig:
     bandwidth_limit_mode: str = "client"
     metas: Params = NO_PARAMS
 
+    @property
+    def client_bytes_per_second(self) -> int:
+        """The limit that frpc has to keep; 0 for none."""
+        return self.bandwidth_limit.bytes_per_second if self.bandwidth_limit_mode == "client" else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortProxyConfig(ProxyConfig):

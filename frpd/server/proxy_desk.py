@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 
+from frpd.config.kinds import parse_bandwidth
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.errors import LimitError, ProxyError
@@ -17,6 +18,7 @@ from frpd.net.pipes import PipePool
 from frpd.net.port_holder import port_holder
 from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import NewProxy
+from frpd.relay.limiter import limiter_for
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.balancers import Balancers
@@ -33,6 +35,7 @@ from frpd.workers import WorkerPool
 # Six times this, as JSON may need, still fits into a message beside the addresses.
 MAX_NAME_BYTES = 1024
 
+SERVER_MODE = "server"
 _log = get_logger("frpd.server.service")
 
 
@@ -165,6 +168,7 @@ class ProxyDesk:
             nat_hole_port=self._config.bind_udp_port,
             vhosts=self._vhosts,
             sockets=self._sockets,
+            limiter=limiter_for(self._loop, server_bytes_per_second(request)),
         )
 
     def explain_taken_port(self, address: str, port: int) -> None:
@@ -183,3 +187,11 @@ def _taken(name: str, owner_type: str, wanted_type: str) -> str:
     if {owner_type, wanted_type} <= {"stcp", "sudp"}:
         return f"custom listener for [{name}] is repeated"
     return f"proxy name [{name}] is already in use"
+def server_bytes_per_second(request: NewProxy) -> int:
+    """Return the limit that is ours to keep; 0 for none. What cannot be read is none, as in frp."""
+    if request.bandwidth_limit_mode != SERVER_MODE:
+        return 0
+    quantity = parse_bandwidth(request.bandwidth_limit)
+    return 0 if quantity is None else quantity.bytes_per_second
+
+

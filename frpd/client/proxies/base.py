@@ -13,6 +13,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.connector import Connector
 from frpd.net.pipes import PipePool
 from frpd.proto.message.types import StartWorkConn
+from frpd.relay.limiter import Limiter
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.transports.work import WorkStream
@@ -55,6 +56,8 @@ class ProxyContext:
     """Silence after which a UDP visitor is forgotten."""
     udp_max_sessions: int = 1024
     """UDP visitors at a time; the one silent longest gives way."""
+    limiter: Limiter | None = None
+    """Of all work connections of the proxy; None without a limit at this end."""
     pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
     holes: HoleContext | None = None

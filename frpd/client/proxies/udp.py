@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from frpd.client.proxies.base import ProxyContext
-from frpd.client.proxies.work_leg import open_work
+from frpd.client.proxies.work_leg import limited, open_work
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
 from frpd.metrics.counters import ProxyCounters
@@ -100,9 +100,11 @@ class UdpProxy:
         del start
         context = self._context
         features = context.features()
-        endpoint: Endpoint | None = work.endpoint
+        endpoint: Endpoint | None
         if features or wraps_udp(context.server_version()):
             endpoint = open_work(context, self._config, work)
+        else:
+            endpoint = limited(context, work.endpoint)
         if endpoint is None:
             return
         is_binary = native.UDP_BINARY in features

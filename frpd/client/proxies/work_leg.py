@@ -31,7 +31,7 @@ def open_work(context: ProxyContext, config: ProxyConfig, work: WorkStream) -> E
     None if the server disagrees about that; the work connection is over then, and it
     was logged. Nothing is read from it before somebody watches the endpoint.
     """
-    endpoint, seal = work.endpoint, work.seal
+    endpoint, seal = limited(context, work.endpoint), work.seal
     if seal is not None and seal.reader.ended == config.use_encryption:
         context.log.warning("the server disagrees with us about use_encryption")
         endpoint.abort()
@@ -46,6 +46,11 @@ def open_work(context: ProxyContext, config: ProxyConfig, work: WorkStream) -> E
         sealed=seal.payload() if config.use_encryption and seal is not None else None,
     )
     return TransformEndpoint(endpoint, codecs)
+
+
+def limited(context: ProxyContext, work: Endpoint) -> Endpoint:
+    """Return what keeps to the bandwidth of the proxy, as the wire has it: as frp counts."""
+    return work if context.limiter is None else context.limiter.limit(work)
 
 
 def refuse_work(context: ProxyContext, work: Endpoint) -> None:

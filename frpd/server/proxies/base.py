@@ -12,6 +12,7 @@ from frpd.metrics.access import ProxyAccess
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
+from frpd.relay.limiter import Limiter
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.balancers import Balancers
@@ -73,6 +74,8 @@ class ProxyContext:
     sockets: SocketStore = field(default_factory=SocketStore)
     """Where ports come from that were open before a restart, and where they are kept."""
     pipes: PipePool | None = None
+    limiter: Limiter | None = None
+    """Of all work connections of the proxy; None without a limit at this end."""
     """For relays that carry bulk; None to copy everything."""
     balancers: Balancers | None = None
     """Who may say that a visitor is another; None where nobody may."""

@@ -98,7 +98,9 @@ class WorkCall:
         except ConnectionLost:
             sent = 0
         if sent == len(hello):
-            self._on_ready(self._wrap(work, seal))
+            ready = self._wrap(work, seal)
+            limiter = self._context.limiter
+            self._on_ready(ready if limiter is None else limiter.limit(ready))
             return
         # Died in stock, or its trunk is jammed: no use to this visitor.
         work.abort()

@@ -10,6 +10,7 @@ import pytest
 from frpd.client.proxies.base import ServesWork
 from frpd.client.proxy_table import Phase, ProxyTable, new_proxy_message
 from frpd.client.reload import diff
+from frpd.config.kinds import parse_bandwidth
 from frpd.config.params import Params
 from frpd.config.proxies import (
     HttpProxyConfig,
@@ -407,3 +408,17 @@ def test_a_type_s_own_settings_are_told() -> None:
     assert new_proxy_message(stcp) == NewProxy(
         proxy_name="s", proxy_type="stcp", sk="key", allow_users=["*"]
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "here"), [("client", "", 1024 * 1536), ("server", "server", 0)]
+)
+def test_the_server_is_told_of_a_limit_and_of_who_keeps_it_unless_we_do(
+    mode: str, told: str, here: int
+) -> None:
+    limit = parse_bandwidth("1.5MB")
+    assert limit is not None
+    config = TcpProxyConfig(name="a", section="a", bandwidth_limit=limit, bandwidth_limit_mode=mode)
+    message = new_proxy_message(config)
+    assert (message.bandwidth_limit, message.bandwidth_limit_mode) == ("1.5MB", told)
+    assert config.client_bytes_per_second == here

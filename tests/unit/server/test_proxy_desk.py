@@ -107,3 +107,22 @@ def test_port_0_is_the_same_again_after_a_reconnect(world: World) -> None:
     first.close()
     world.until(lambda: not house.service.controls)
     assert house.client(run_id="me").new_proxy("p", 0).remote_addr == address
+
+
+@pytest.mark.parametrize(
+    ("limit", "mode", "at_once"),
+    [("10KB", "server", 1024), ("10KB", "client", 4096), ("10KB", "", 4096), ("?", "server", 4096)],
+)
+def test_a_limit_is_kept_where_it_says_so(
+    world: World, limit: str, mode: str, at_once: int
+) -> None:
+    house = House(world)
+    client = house.client()
+    port = house.proxy(client, bandwidth_limit=limit, bandwidth_limit_mode=mode)
+    visitor = house.visit(port)
+    work = house.serve(client)
+    visitor.write(bytes(4096))
+    world.settle()
+    assert len(work.payload) == at_once
+    world.pass_time(1.0, 0.02)
+    world.until(lambda: len(work.payload) == 4096)

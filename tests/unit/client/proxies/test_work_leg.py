@@ -5,6 +5,7 @@ How ciphers and compression come off is tests/unit/client/proxies/test_general.p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.transform import TransformEndpoint
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.native import HALF_CLOSE
+from frpd.relay.limiter import Limiter
 from frpd.transports.work import WorkStream
 from tests.helpers.endpoint import ScriptedEndpoint
 from tests.helpers.world import World
@@ -91,3 +93,14 @@ def test_a_service_is_told_who_comes_if_it_wants_to_and_that_is_known(
     introduce(config, start, local)
     assert local.got.endswith(told)
     assert bool(local.got) == bool(told)
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+def test_a_limit_counts_what_is_on_the_wire(world: World, encrypt: bool) -> None:
+    config = TcpProxyConfig(name="a", section="a", use_encryption=encrypt)
+    context = replace(context_of(world), limiter=Limiter(world.loop, 1000))
+    work = ScriptedEndpoint(world.loop)
+    opened = open_work(context, config, WorkStream(work))
+    assert opened is not None
+    opened.write(bytes(200))
+    assert len(work.got) == 100
