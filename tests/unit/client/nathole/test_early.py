@@ -142,6 +142,7 @@ class Stage:
             stun_server="",
         )
         self.work = ScriptedEndpoint(world.loop)
+        self.notice = NatHoleSid(sid=SID)
         self.visited, self.owned = Attempt(), Attempt()
         self.punches: list[EarlyPuncher] = []
         world.owners.callback(self.close)
@@ -176,7 +177,7 @@ class Stage:
             config,
             self.session,
             self.work,
-            NatHoleSid(sid=SID),
+            self.notice,
             self.owned.take_and_accept,
             self.owned.errors.append,
             generation=generation,
@@ -571,6 +572,25 @@ def test_a_server_that_has_no_address_is_told(world: World, stage: Stage) -> Non
     stage.visit(EARLY_B)
     world.until(lambda: stage.visited.errors)
     assert "no-such-name.invalid" in stage.visited.error
+
+
+def test_a_server_that_names_no_hole_is_told(stage: Stage) -> None:
+    stage.notice = NatHoleSid(sid="")
+    stage.own(EARLY_B)
+    assert stage.owned.error == "a sid of 0 characters"
+    assert stage.work.acts == ["close"]
+
+
+def test_whoever_guesses_no_sid_learns_and_changes_nothing(world: World, stage: Stage) -> None:
+    far, owner = go_visitor(world, stage)
+    stranger = Peer(world)
+    for data in (b"", b"0" * len(SID), kcp_probe(0), first_segment(b"hello there")):
+        stranger.say(data, owner)
+    world.pass_time(2.0, 0.1)
+    assert stranger.heard == []
+    assert stage.owned == Attempt()
+    far.say(first_segment(b"hello there"), owner)
+    world.until(lambda: stage.owned.tunnels)
 
 
 def test_a_visitor_that_resets_before_its_first_byte_is_a_failure(
