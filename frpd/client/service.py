@@ -152,6 +152,9 @@ class Service:
         self.visitors.stop()
         if self._control is not None:
             self._control.withdraw()
+        for entry in self.table.entries.values():
+            if entry.server is not None and entry.config.proxy_type == "xtcp":
+                entry.server.retire()  # its visitors do not ask the server
         self._report_idle()
 
     def close(self) -> None:
