@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from frpd.auth.token import privilege_key
+from frpd.client.proxies.xtcp import XtcpProxy
 from frpd.client.proxy_table import Phase
 from frpd.config.params import Params
+from frpd.config.proxies import XtcpProxyConfig
 from frpd.proto import deflate
 from frpd.proto.message.types import EMULATED_VERSION, LoginResp, NewProxy, Ping, Pong
 from frpd.proto.native import offer, read_public_key, willing
@@ -243,6 +245,20 @@ def test_shut_down_waits_for_relays_and_reports_once(world: World) -> None:
     world.until(lambda: idle)
     world.settle()
     assert idle == ["idle"]
+
+
+def test_shut_down_takes_no_more_users_of_tunnels(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired: list[object] = []
+
+    def note(proxy: XtcpProxy) -> None:
+        retired.append(proxy)
+
+    monkeypatch.setattr(XtcpProxy, "retire", note)
+    home = Home(world, proxies=[XtcpProxyConfig(name="vault", section="vault")])
+    home.service.shut_down(lambda: None)
+    assert retired == [home.service.table.entries["vault"].server]
 
 
 def test_shut_down_without_relays_is_idle_at_once(world: World) -> None:
