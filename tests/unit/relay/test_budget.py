@@ -31,9 +31,9 @@ class Pump:
         while (deadline := self.budget.next_deadline()) is not None and deadline <= until:
             self.now = max(self.now, deadline)
             self.wakes += 1
-            for who in self.budget.handle_deadline(self.now):
-                assert isinstance(who, int)
-                self.ask(who)
+            for woken in self.budget.handle_deadline(self.now):
+                assert isinstance(woken, int)
+                self.ask(woken)
 
     @property
     def total(self) -> int:
