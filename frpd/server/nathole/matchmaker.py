@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakKeyDictionary
 
 from frpd.entropy import Entropy
 from frpd.errors import FrpError, ProxyError, RemoteProtocolError
+from frpd.log import get_logger
 from frpd.proto.message.types import (
     DetectBehavior,
     Message,
@@ -43,8 +45,12 @@ SENDER_WAITS_SECONDS: Final = 1.0
 """So that the receiver has opened its NAT when it sends."""
 REPORT_SECONDS: Final = 30.0
 """How long a report may come after the owner's last try."""
+MAX_TOLD: Final = 8
+"""So many different refusals of one client are logged; then they are only noise."""
 KCP: Final = "kcp"
 QUIC: Final = "quic"
+
+_log = get_logger("frpd.server.nathole.matchmaker")
 
 
 class OldWayError(ProxyError):
@@ -146,6 +152,7 @@ class Matchmaker:
         self._scores = scores
         self._proxies = proxies
         self._told = told
+        self._said: WeakKeyDictionary[Member, set[str]] = WeakKeyDictionary()
 
     def close(self) -> None:
         """Forget everybody. Idempotent."""
@@ -163,6 +170,7 @@ class Matchmaker:
             self._call_owner(member, request, proxy)
         except ProxyError as error:
             early = error.early if isinstance(error, OldWayError) else ""
+            self._complain(member, str(error))
             self._refuse(member, request.transaction_id, str(error), early)
 
     def _find(self, member: Member, request: NatHoleVisitor) -> XtcpProxy:
@@ -213,6 +221,13 @@ class Matchmaker:
     def _refuse(self, member: Member, transaction_id: str, reason: str, early: str = "") -> None:
         told = self._told(reason, "nat hole error")
         member.send(NatHoleResp(transaction_id=transaction_id, error=told, early=early))
+
+    def _complain(self, member: Member, reason: str) -> None:
+        """Log a refusal, once for each client: who guesses fills no log."""
+        said = self._said.setdefault(member, set())
+        if reason not in said and len(said) < MAX_TOLD:
+            said.add(reason)
+            _log.warning("%s: [%s] hole refused: %s", member.source, member.run_id, reason)
 
     # The owner.
 

@@ -8,6 +8,7 @@ import pytest
 
 from frpd.proto.message.types import DetectBehavior, NatHoleReport, NatHoleResp, PortsRange
 from frpd.server.nathole import holes
+from frpd.server.nathole.matchmaker import MAX_TOLD
 from tests.helpers.peers import ScriptedClient
 from tests.helpers.world import World
 from tests.unit.server.nathole.cast import EASY, EASY_TOO, OURS, REGULAR, Cast
@@ -88,6 +89,20 @@ def test_who_may_not_is_told_in_frp_s_words(
     answer = cast.refusal(**asked)
     assert answer == NatHoleResp(transaction_id="of visitor", error=error)
     assert cast.holes == 0
+
+
+def test_a_refusal_is_logged_once_and_a_few_of_each_client(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    cast = Cast(world)
+    cast.proxy()
+    for number in (0, 0, *range(MAX_TOLD + 3)):
+        assert cast.refusal(proxy_name=f"none{number}").error
+    lines = [line for line in caplog.messages if "hole refused" in line]
+    assert len(lines) == MAX_TOLD
+    run_id = cast.visitor.run_id
+    text = f"127.0.0.1: [{run_id}] hole refused: xtcp server for [none0] doesn't exist"
+    assert lines[0].endswith(text)
 
 
 def test_a_stcp_proxy_has_no_hole(world: World) -> None:
