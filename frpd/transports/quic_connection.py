@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from aioquic.buffer import UINT_VAR_MAX_SIZE
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
+from aioquic.quic.connection import QuicConnection, QuicConnectionState
 from aioquic.quic.packet import QuicFrameType
 from aioquic.quic.stream import QuicStream as CoreStream
 from aioquic.tls import CipherSuite, load_pem_x509_certificates
@@ -25,6 +25,7 @@ from OpenSSL import crypto
 
 if TYPE_CHECKING:
     from aioquic.quic.connection import Limit
+    from aioquic.quic.events import ConnectionTerminated
     from aioquic.quic.packet_builder import QuicPacketBuilder
     from aioquic.quic.recovery import QuicPacketSpace
 
@@ -148,6 +149,12 @@ class BoundedConnection(QuicConnection):
             return False
         stream.max_stream_data_local = limit
         return True
+
+    @property
+    def end_by_peer(self) -> ConnectionTerminated | None:
+        """How the peer has closed; aioquic tells it as an event only a while later."""
+        is_draining = self._state is QuicConnectionState.DRAINING
+        return self._close_event if is_draining else None
 
     @property
     def has_unacked_data(self) -> bool:

@@ -294,6 +294,9 @@ class QuicSession:
     def _act(self) -> None:
         while not self._over and (event := self._connection.next_event()) is not None:
             self._act_on(event)
+        end = self._connection.end_by_peer
+        if end is not None:
+            self.lose(_why(end))
 
     def _act_on(self, event: QuicEvent) -> None:
         match event:
@@ -376,7 +379,7 @@ class QuicSession:
         now = self._loop.now()
         self._send(now)
         self._act()  # connection ids were issued: what comes for them may come at once
-        if self._over:
+        if self.is_over:
             return
         if self._closing and not self._connection.has_unacked_data:
             self._say_closed("")

@@ -171,6 +171,7 @@ def knock(world: World, port: int) -> tuple[QuicSession, list[str], socket.socke
     """Begin a connection from a socket of its own; return it, why it ended, and the socket."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect(("127.0.0.1", port))
+    world.stack.callback(sock.close)
     wire = OwnWire(world.loop, sock)
     lost: list[str] = []
     session = QuicSession(

@@ -38,7 +38,7 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def shown_by(contexts: ReloadingContext) -> str:
+def shown_by(contexts: ReloadingContext[ssl.SSLContext]) -> str:
     """Return the serial number of the certificate that a server shows."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -169,7 +169,7 @@ def test_nothing_older_than_tls_1_2_is_spoken() -> None:
 @pytest.mark.parametrize("contexts", [server_contexts, client_contexts])
 def test_one_of_certificate_and_key_alone_is_ignored_with_a_word(
     authority: Authority,
-    contexts: Callable[..., ReloadingContext],
+    contexts: Callable[..., ReloadingContext[ssl.SSLContext]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pair = authority.issue("frp.example")
