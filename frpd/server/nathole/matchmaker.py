@@ -110,6 +110,7 @@ class Meeting:
     protocol: str
     timer: Timer | None = None
     sending: Timer | None = None
+    untold: Side | None = None
     call: OwnerCall | None = None
     chosen: tuple[Way, Choice] | None = None
 
@@ -275,9 +276,16 @@ class Matchmaker:
     def _tell(self, meeting: Meeting, side: Side, answer: NatHoleResp) -> None:
         behavior = answer.detect_behavior
         if behavior is not None and behavior.role == SENDER:
-            meeting.sending = self._loop.call_later(SENDER_WAITS_SECONDS, side.member.send, answer)
+            meeting.untold = side
+            wait = SENDER_WAITS_SECONDS
+            meeting.sending = self._loop.call_later(wait, self._tell_sender, meeting, answer)
         else:
             side.member.send(answer)
+
+    def _tell_sender(self, meeting: Meeting, answer: NatHoleResp) -> None:
+        sender, meeting.untold = meeting.untold, None
+        if sender is not None:
+            sender.member.send(answer)
 
     def owner_reports(self, member: Member, report: NatHoleReport) -> None:
         """A client tells how it went."""
@@ -294,6 +302,8 @@ class Matchmaker:
         self.meetings.drop(meeting)
         if report.success:
             self._scores.success(way, choice, self._loop.now())
+        elif meeting.untold is meeting.visitor:  # it need not try
+            self._end(meeting, "the owner has given up: its log says why")
 
 
 def _owns(member: Member, meeting: Meeting) -> bool:

@@ -225,6 +225,22 @@ def roles(cast: Cast, *, success: bool) -> list[tuple[int, str]]:
     return [(one.ttl, one.role) for one in told if one is not None]
 
 
+def test_a_visitor_that_is_to_wait_hears_when_the_owner_gives_up_meanwhile(world: World) -> None:
+    cast = Cast(world)
+    cast.proxy()
+    roles(cast, success=False)
+    cast.ask()
+    sid = cast.told(cast.house.serve(cast.owner)).sid
+    cast.answer(sid, EASY_TOO)
+    assert cast.owner.control.receive(NatHoleResp).error == ""
+    assert cast.visitor.control.take_all(NatHoleResp) == []
+    cast.owner.control.send(NatHoleReport(sid=sid))
+    error = cast.visitor.control.receive(NatHoleResp).error
+    assert error == "[hole] the owner has given up: its log says why"
+    world.advance(2.0)
+    assert cast.visitor.control.take_all(NatHoleResp) == []
+
+
 def test_what_has_worked_is_tried_again_and_what_failed_is_not(world: World) -> None:
     cast = Cast(world)
     cast.proxy()
