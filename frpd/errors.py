@@ -9,6 +9,7 @@
     |-- TransportError         the network did not do what was asked
     |   `-- ConnectionLost       reset, aborted or timed out under us
     |-- LimitError             a bound of ours was reached
+    |-- PluginError            a server plugin said no, or could not be asked
     `-- ProxyError             a proxy cannot be registered or started
 
 A clean end of a stream is a result, not an error.
@@ -89,3 +90,7 @@ class LimitError(FrpError):
 
 class ProxyError(FrpError):
     """A proxy cannot be registered or started; the text goes to the client."""
+
+
+class PluginError(FrpError):
+    """A server plugin said no, or could not be asked; the text is what the peer may see."""

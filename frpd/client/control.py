@@ -18,6 +18,7 @@ from frpd.net.tcp_info import TcpInfo
 from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
+    LoginResp,
     Message,
     NatHoleResp,
     NewProxyResp,
@@ -199,6 +200,9 @@ class ControlSession:
             self._arm_retry()
         elif isinstance(message, Pong):
             self._on_pong(message)
+        elif isinstance(message, LoginResp):
+            # A sealed session: it could not be told before we had proved ourselves.
+            self.lost(f"the server refused our login: {message.error}")
         elif isinstance(message, NatHoleResp):
             if not self.answers.answered(message):
                 self.log.debug("the server's answer to a hole punching came too late")

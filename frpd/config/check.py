@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from frpd.config.ini import Dialect
 from frpd.config.secret import Secret
@@ -42,6 +43,25 @@ def check_server(values: Values, reader: SectionReader) -> None:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+PLUGIN_OPS = ("Login", "NewProxy", "CloseProxy", "Ping", "NewWorkConn", "NewUserConn")
+
+
+def check_server_plugin(values: Values, reader: SectionReader) -> None:
+    """Check [plugin.NAME] of frps: that it can be asked, and is."""
+    addr = values["addr"]
+    url = urlsplit(addr if addr.startswith(("http://", "https://")) else f"http://{addr}")
+    try:
+        is_usable = bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_usable = False
+    if addr and not is_usable:
+        reader.error("addr", f"{addr!r} cannot be asked; accepted: host:port, or a URL of http(s)")
+    strangers = [op for op in values["ops"] if op not in PLUGIN_OPS]
+    if strangers:
+        message = f"{', '.join(strangers)} is never asked; accepted: {', '.join(PLUGIN_OPS)}"
+        reader.warn("ops", message)
 
 
 def _networks(items: tuple[str, ...], reader: SectionReader) -> tuple[str, ...]:

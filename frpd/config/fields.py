@@ -234,16 +234,15 @@ SERVER: Rows = (
 )
 
 SERVER_PLUGIN: Rows = (
-    Field("addr", STR, "", "0.31", "Address of the hook: host:port, or a URL.", state=PLANNED,
-          required=True, sample="127.0.0.1:9000"),
-    Field("path", STR, "", "0.31", "Path to post to.", state=PLANNED, sample="/handler"),
+    Field("addr", STR, "", "0.31", "Address of the hook: host:port, or a URL.", required=True,
+          sample="127.0.0.1:9000"),
+    Field("path", STR, "", "0.31", "Path to post to.", sample="/handler"),
     Field("ops", LIST, (), "0.31",
           "Operations it is asked about: Login, NewProxy, CloseProxy, Ping, NewWorkConn,"
-          " NewUserConn.", state=PLANNED, sample="Login,NewProxy"),
-    Field("tls_verify", BOOL, False, "0.35", "Check the certificate of an https hook.",
-          state=PLANNED),
+          " NewUserConn.", sample="Login,NewProxy"),
+    Field("tls_verify", BOOL, False, "0.35", "Check the certificate of an https hook."),
     Field("tlsVerify", BOOL, False, "0.52", "The same, under the name that frp gave it later.",
-          state=PLANNED, attr="tls_verify"),
+          attr="tls_verify"),
 )
 
 CLIENT: Rows = (

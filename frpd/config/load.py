@@ -195,10 +195,8 @@ def _server(text: _Text, problems: Problems) -> ServerConfig:
 def _server_plugin(text: _Text, section: str, problems: Problems) -> ServerPluginConfig:
     reader = SectionReader(text.tree, section, problems)
     reader.report_unknown(SERVER_PLUGIN)
-    message = "server plugins are not supported yet, and running without them is refused"
-    problems.refuse(message, reader.origin(), section)
-    # One line about the section is enough: its keys need none of their own.
-    values = SectionReader(text.tree, section, Problems()).read(SERVER_PLUGIN)
+    values = reader.read(SERVER_PLUGIN)
+    check.check_server_plugin(values, reader)
     return ServerPluginConfig(name=section.removeprefix(PLUGIN_PREFIX), **values)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from frpd.errors import AuthError, FrpError, ProxyError
+from frpd.errors import AuthError, FrpError, LimitError, PluginError, ProxyError
 from frpd.log import get_logger
 from frpd.proto import native
 from frpd.proto.message.types import (
@@ -25,11 +25,16 @@ from frpd.proto.seal_session import SessionSeal
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.connection import Connection
 from frpd.server.direct_streams import DirectStreams
+from frpd.server.inbox import Inbox
 from frpd.server.login_keys import LoginKeys
+from frpd.server.plugins.chain import Decision, Hooks
+from frpd.server.plugins.content import CLOSE_PROXY, NEW_PROXY, PING, user_facts
 from frpd.server.proxies.base import Proxy
 from frpd.server.work_conns import WorkConnPool, WorkSource
 from frpd.transports.messages import MessageStream
 from frpd.transports.work import WorkStream
+
+_M = TypeVar("_M", bound=Message)
 
 _log = get_logger("frpd.server.control")
 
@@ -71,6 +76,7 @@ class ControlSession:
         features: what both ends are able to, see frpd.proto.native.
         seal: of a sealed session.
         keys: that it logged in with.
+        hooks: are asked about its messages.
         pool_count: work connections to keep ready.
         user_conn_timeout_seconds: how long a visitor waits for one.
         heartbeat_timeout_seconds: silence after which the client is dropped;
@@ -90,6 +96,7 @@ class ControlSession:
         features: frozenset[str],
         seal: SessionSeal | None,
         keys: LoginKeys,
+        hooks: Hooks,
         pool_count: int,
         user_conn_timeout_seconds: float,
         heartbeat_timeout_seconds: float,
@@ -101,6 +108,7 @@ class ControlSession:
         self.features = features
         self.seal = seal
         self.keys = keys
+        self._hooks = hooks
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
@@ -120,6 +128,8 @@ class ControlSession:
             NatHoleClient: self._on_nat_hole,
             NatHoleReport: self._on_nat_hole,
         }
+        self._inbox = Inbox(self._handle)
+        self._decision: Decision[Any] | None = None
         stream.on_message = self._on_message
         stream.on_end = self._on_end
         self._arm_heartbeat()
@@ -152,13 +162,16 @@ class ControlSession:
         if self._closed:
             return
         self._closed = True
+        self._inbox.close()
+        if self._decision is not None:
+            self._decision.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self.work_conns.close()
         proxies, self.proxies = self.proxies, {}
         for proxy in proxies.values():
             proxy.close()
-            self._registry.proxy_closed(proxy)
+            self._forget_proxy(proxy)
         self._stream.close()
         self.connection.close()
         if self.seal is not None:
@@ -179,35 +192,79 @@ class ControlSession:
         self._stream.send(ReqWorkConn())
 
     def _on_message(self, message: Message) -> None:
+        try:
+            self._inbox.receive(message)
+        except LimitError as error:
+            self.close(str(error))
+
+    def _handle(self, message: Message) -> None:
         handler = self._handlers.get(type(message))
         if handler is None:
             self.log.warning("ignored a %s on the control stream", type(message).__name__)
         else:
             handler(message)
 
+    def _ask(
+        self,
+        op: str,
+        message: _M,
+        then: Callable[[_M], None],
+        refused: Callable[[_M, FrpError], None],
+    ) -> None:
+        """Go on with a message as the server plugins leave it; the next one waits for that."""
+        if not self._hooks.want(op):
+            then(message)
+            return
+
+        def done(changed: _M) -> None:
+            then(changed)
+            self._inbox.go_on()
+
+        def failed(error: PluginError) -> None:
+            refused(message, error)
+            self._inbox.go_on()
+
+        self._inbox.hold()
+        facts = user_facts(self.login, self.run_id)
+        self._decision = self._hooks.ask(
+            op, self.run_id, message, facts, on_done=done, on_refused=failed
+        )
+
     def _on_new_proxy(self, message: Message) -> None:
         assert isinstance(message, NewProxy)
+        self._ask(NEW_PROXY, message, self._make_proxy, self._refuse_proxy)
+
+    def _refuse_proxy(self, message: NewProxy, error: FrpError) -> None:
+        summary = f"new proxy [{message.proxy_name}] error"
+        told = self._keeper.told(str(error), summary)
+        self.log.warning("new proxy [%s] error: %s", message.proxy_name, error)
+        self._stream.send(NewProxyResp(proxy_name=message.proxy_name, error=told))
+
+    def _make_proxy(self, message: NewProxy) -> None:
         answer = NewProxyResp(proxy_name=message.proxy_name)
         try:
             proxy = self._registry.new_proxy(self, message)
         except ProxyError as error:
-            summary = f"new proxy [{message.proxy_name}] error"
-            answer.error = self._keeper.told(str(error), summary)
-            self.log.warning("new proxy [%s] error: %s", message.proxy_name, error)
+            self._refuse_proxy(message, error)
         else:
             self.proxies[message.proxy_name] = proxy
             answer.remote_addr = proxy.remote_addr
             self.log.info(
                 "new proxy [%s] success: %s %s", proxy.name, proxy.proxy_type, proxy.remote_addr
             )
-        self._stream.send(answer)
+            self._stream.send(answer)
+
+    def _forget_proxy(self, proxy: Proxy) -> None:
+        self._registry.proxy_closed(proxy)
+        if self._hooks.want(CLOSE_PROXY):
+            self._hooks.tell_closed(self.run_id, proxy.name, user_facts(self.login, self.run_id))
 
     def _on_close_proxy(self, message: Message) -> None:
         assert isinstance(message, CloseProxy)
         proxy = self.proxies.pop(message.proxy_name, None)
         if proxy is not None:
             proxy.close()
-            self._registry.proxy_closed(proxy)
+            self._forget_proxy(proxy)
             self.log.info("close proxy [%s] success", proxy.name)
 
     def _on_nat_hole(self, message: Message) -> None:
@@ -215,11 +272,18 @@ class ControlSession:
 
     def _on_ping(self, message: Message) -> None:
         assert isinstance(message, Ping)
+        self._ask(PING, message, self._check_ping, self._refuse_ping)
+
+    def _refuse_ping(self, _message: Ping, error: FrpError) -> None:
+        self.log.warning("received invalid ping: %s", error)
+        self._stream.send(Pong(error=self._keeper.told(str(error), "invalid ping")))
+        self.close("invalid ping")
+
+    def _check_ping(self, message: Ping) -> None:
         try:
             self.keys.auth.verify_ping(message)
         except AuthError as error:
-            self.log.warning("%s", error)
-            self._stream.send(Pong(error=self._keeper.told(str(error), "invalid ping")))
+            self._refuse_ping(message, error)
             return
         self._last_ping = self.loop.now()
         self.log.debug("receive heartbeat")
@@ -234,6 +298,8 @@ class ControlSession:
             self._timer = self.loop.call_at(when, self._heartbeat_due)
 
     def _heartbeat_due(self) -> None:
+        if self._inbox.is_held:  # a ping may wait behind what is being decided
+            self._last_ping = self.loop.now()
         if self.loop.now() - self._last_ping >= self._heartbeat_timeout:
             self.close(f"no heartbeat for {self._heartbeat_timeout:g} s")
         else:

@@ -14,8 +14,9 @@ from typing import Protocol
 from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
-from frpd.errors import AuthError, FrpError, RemoteProtocolError
+from frpd.errors import AuthError, FrpError, LimitError, RemoteProtocolError
 from frpd.log import get_logger
+from frpd.net.address import join_host_port
 from frpd.proto import deflate, native
 from frpd.proto.ciphers import IV_BYTES
 from frpd.proto.message.codec import encode_message
@@ -34,7 +35,10 @@ from frpd.proto.seal_keys import (
 from frpd.proto.seal_session import SessionSeal
 from frpd.proto.wrappers import CipherCodec
 from frpd.server.connection import Connection
+from frpd.server.inbox import Inbox
 from frpd.server.login_keys import LoginKeys
+from frpd.server.plugins.chain import Hooks
+from frpd.server.plugins.content import LOGIN, NEW_WORK_CONN
 from frpd.transports.messages import MessageStream
 
 RUN_ID_BYTES = 8
@@ -54,6 +58,8 @@ class Arrival:
     run_id: str = ""
     features: frozenset[str] = frozenset()
     seal: SessionSeal | None = None
+    is_cleared: bool = False
+    """No server plugin has anything against it, or none is to be asked."""
 
 
 class Resident(Protocol):
@@ -72,6 +78,7 @@ class LoginDesk:
         keys: what logins are checked with.
         entropy: for run ids and keys.
         residents: who is in, by run id.
+        hooks: are asked about logins.
         told: what a client may hear of an error.
         admit: lets a client in, in the place of whoever has its run id; its
             stream is encrypted, or sealed and proved.
@@ -84,11 +91,13 @@ class LoginDesk:
         entropy: Entropy,
         *,
         residents: Mapping[str, Resident],
+        hooks: Hooks,
         told: Callable[[str, str], str],
         admit: Callable[[Arrival], None],
     ) -> None:
         self._entropy = entropy
         self._residents = residents
+        self._hooks = hooks
         self._told = told
         self._admit = admit
         self.use(config, keys)
@@ -101,8 +110,10 @@ class LoginDesk:
 
     def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
         """See Identities.login; a login that may be sealed waits for the stretched token."""
-        arrival = Arrival(connection, stream, login, self._keys)
-        if not self._has_to_wait(login):
+        arrival = Arrival(
+            connection, stream, login, self._keys, is_cleared=not self._hooks.want(LOGIN)
+        )
+        if arrival.is_cleared and not self._has_to_wait(login):
             return self._decide(arrival)
 
         def not_yet(message: Message) -> None:
@@ -110,8 +121,10 @@ class LoginDesk:
             connection.first_message_failed(stream, reason)
 
         stream.on_message = not_yet
-        self._wait(arrival)
-        return True
+        if self._has_to_wait(login):
+            self._wait(arrival)
+            return True
+        return self._decide(arrival)
 
     def _has_to_wait(self, login: Login) -> bool:
         return self._keys.secret.is_pending and native.read_public_key(login.frpd) is not None
@@ -141,9 +154,14 @@ class LoginDesk:
             deflates=deflate.IS_WORTH_IT,
             seals=arrival.keys.secret.value is not None,
         )
+        if self._hooks.want(NEW_WORK_CONN):
+            willing -= {native.DIRECT_STREAM}  # of those no work connection is asked about
         private = self._private_key(willing, login)
         own = None if private is None else public_key(private)
         arrival.features, answer = native.choose(login.frpd if willing else None, willing, own)
+        if not (arrival.is_cleared or native.SEAL in arrival.features):
+            self._ask(arrival, self._decide_late)
+            return True
         try:
             self._check(arrival, sealed=native.SEAL in arrival.features)
         except AuthError as error:
@@ -164,6 +182,29 @@ class LoginDesk:
             arrival.stream.encrypt(self._legacy_cipher(arrival))
             self._admit(arrival)
         return True
+
+    def _ask(self, arrival: Arrival, then: Callable[[Arrival], None]) -> None:
+        """Ask the server plugins; in frp's order, ahead of the check of what they may change."""
+
+        def done(changed: Login) -> None:
+            arrival.login, arrival.is_cleared = changed, True
+            then(arrival)
+
+        def refused(error: FrpError) -> None:
+            if arrival.stream.is_open:
+                self._refuse(arrival, str(error))
+                arrival.connection.end_after(arrival.stream)
+
+        connection = arrival.connection
+        address = join_host_port(*connection.peer_host_port())
+        self._hooks.ask(
+            LOGIN,
+            arrival.run_id or connection.source,
+            arrival.login,
+            {"client_address": address},
+            on_done=done,
+            on_refused=refused,
+        )
 
     def _private_key(self, willing: frozenset[str], login: Login) -> bytes | None:
         if native.SEAL in willing and native.read_public_key(login.frpd) is not None:
@@ -210,7 +251,33 @@ class LoginDesk:
 
         stream.on_end = ended
         stream.send_bytes(resp + control.start())
-        stream.seal(control, lambda: self._admit(arrival))
+        stream.seal(control, lambda: self._proved(arrival))
+
+    def _proved(self, arrival: Arrival) -> None:
+        """Let it in, unless a server plugin has something against it."""
+        if arrival.is_cleared:
+            self._admit(arrival)
+            return
+
+        def hand_on(message: Message) -> None:
+            arrival.stream.on_message(message)  # its session's by then
+
+        inbox = Inbox(hand_on)
+
+        def early(message: Message) -> None:
+            try:
+                inbox.receive(message)
+            except LimitError as error:
+                arrival.connection.first_message_failed(arrival.stream, str(error))
+
+        def admit(arrival: Arrival) -> None:
+            if arrival.stream.is_open:
+                self._admit(arrival)
+                inbox.go_on()
+
+        arrival.stream.on_message = early
+        inbox.hold()
+        self._ask(arrival, admit)
 
     # Legacy.
 

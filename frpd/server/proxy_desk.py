@@ -25,6 +25,9 @@ from frpd.server.balancers import Balancers
 from frpd.server.books import Books
 from frpd.server.control import ControlSession
 from frpd.server.groups.book import GroupBook
+from frpd.server.plugins.chain import Hooks
+from frpd.server.plugins.content import user_facts
+from frpd.server.plugins.visitors import VisitorHook
 from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
@@ -32,10 +35,10 @@ from frpd.server.reload import strangers
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.workers import WorkerPool
 
+SERVER_MODE = "server"
 # Six times this, as JSON may need, still fits into a message beside the addresses.
 MAX_NAME_BYTES = 1024
 
-SERVER_MODE = "server"
 _log = get_logger("frpd.server.service")
 
 
@@ -47,6 +50,7 @@ class ProxyDesk:
         pool: finds out who holds a port.
         config: of the server.
         entropy: for ports and ciphers.
+        hooks: are asked about visitors.
         books: keep what was asked for, and how much passed.
         relays: are told of visits.
         vhosts: the ports that proxies share by name.
@@ -69,6 +73,7 @@ class ProxyDesk:
         config: ServerConfig,
         entropy: Entropy,
         *,
+        hooks: Hooks,
         books: Books,
         relays: Relays,
         vhosts: VirtualHosts,
@@ -81,6 +86,7 @@ class ProxyDesk:
         self._pool = pool
         self._config = config
         self._entropy = entropy
+        self._hooks = hooks
         self._books = books
         self._relays = relays
         self._vhosts = vhosts
@@ -147,6 +153,7 @@ class ProxyDesk:
         return ProxyContext(
             counters=self._books.counters(request),
             access=tell and ProxyAccess(tell, name, kind, control.run_id),
+            visitor_hook=self._visitor_hook(control, name, kind),
             loop=self._loop,
             entropy=self._entropy,
             log=control.log.prefixed(name),
@@ -161,6 +168,7 @@ class ProxyDesk:
             explain_taken_port=self.explain_taken_port,
             cipher_key=control.keys.cipher_key,
             balancers=self._balancers,
+            limiter=limiter_for(self._loop, server_bytes_per_second(request)),
             pipes=self._pipes,
             features=control.features,
             peer_version=control.login.version,
@@ -168,8 +176,12 @@ class ProxyDesk:
             nat_hole_port=self._config.bind_udp_port,
             vhosts=self._vhosts,
             sockets=self._sockets,
-            limiter=limiter_for(self._loop, server_bytes_per_second(request)),
         )
+
+    def _visitor_hook(self, control: ControlSession, name: str, kind: str) -> VisitorHook:
+        facts = user_facts(control.login, control.run_id)
+        facts |= {"proxy_name": name, "proxy_type": kind}
+        return VisitorHook(self._hooks, control.run_id, facts)
 
     def explain_taken_port(self, address: str, port: int) -> None:
         """Log who holds a port that was not to be had, if that can be found out."""
@@ -182,11 +194,6 @@ class ProxyDesk:
             self._pool.submit(lambda: port_holder(port), tell, lambda _error: None)
 
 
-def _taken(name: str, owner_type: str, wanted_type: str) -> str:
-    """Return frp's text: it asks for a visitors' listener before it asks for the name."""
-    if {owner_type, wanted_type} <= {"stcp", "sudp"}:
-        return f"custom listener for [{name}] is repeated"
-    return f"proxy name [{name}] is already in use"
 def server_bytes_per_second(request: NewProxy) -> int:
     """Return the limit that is ours to keep; 0 for none. What cannot be read is none, as in frp."""
     if request.bandwidth_limit_mode != SERVER_MODE:
@@ -195,3 +202,8 @@ def server_bytes_per_second(request: NewProxy) -> int:
     return 0 if quantity is None else quantity.bytes_per_second
 
 
+def _taken(name: str, owner_type: str, wanted_type: str) -> str:
+    """Return frp's text: it asks for a visitors' listener before it asks for the name."""
+    if {owner_type, wanted_type} <= {"stcp", "sudp"}:
+        return f"custom listener for [{name}] is repeated"
+    return f"proxy name [{name}] is already in use"

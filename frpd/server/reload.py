@@ -65,6 +65,7 @@ LIVE: Final[Mapping[str, str]] = {
     "custom_404_page": AT_ONCE,
     "nat_hole_analysis_data_reserve_hours": AT_ONCE,
     "detailed_errors_to_client": AT_ONCE,
+    "plugins": AT_ONCE,
     "log_level": AT_ONCE,
     "log_max_days": AT_ONCE,
     "dashboard_user": AT_ONCE,
@@ -102,7 +103,6 @@ RESTART: Final = frozenset(
         "enable_prometheus",
         "assets_dir",
         "pprof_enable",
-        "plugins",
     )
 )
 """Attributes that keep what frps was started with."""

@@ -6,7 +6,6 @@ keeps them. Everything is on one loop.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import socket
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from dataclasses import replace
 
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
-from frpd.errors import AuthError, ConnectionLost, FrpError
+from frpd.errors import FrpError
 from frpd.log import get_logger
 from frpd.metrics.access import Sink
 from frpd.net.bearer import Bearer, BearerStream
@@ -24,15 +23,12 @@ from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.proto import native
-from frpd.proto.message.codec import encode_message
 from frpd.proto.message.types import (
     Login,
     Message,
     NewVisitorConn,
     NewWorkConn,
-    StartWorkConn,
 )
-from frpd.proto.seal_keys import stream_context, work_context
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
@@ -52,16 +48,17 @@ from frpd.server.login import Arrival, LoginDesk
 from frpd.server.login_keys import LoginKeys
 from frpd.server.nathole.desk import NatHoleDesk
 from frpd.server.open_entrances import OpenEntrances
+from frpd.server.plugins.chain import Hooks
 from frpd.server.proxy_desk import ProxyDesk
 from frpd.server.quic_port import QuicPort
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
-from frpd.transports.link import MakeLink, stream_id_of
+from frpd.server.work_desk import WorkDesk
+from frpd.transports.link import MakeLink
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MAX_WINDOW_BYTES
-from frpd.transports.work import WorkStream
 from frpd.workers import WorkerPool
 
 IDLE_POLL_SECONDS = 0.02
@@ -124,6 +121,7 @@ class Service:
         self.controls: dict[str, ControlSession] = {}
         self.relays: set[Running] = set()
         self.books = Books(loop, self.relays)
+        self.hooks = Hooks(loop, config.plugins, entropy)
         self.proxy_desk = self._make_proxy_desk(tell)
         self.proxies = self.proxy_desk.proxies
         self._desk = LoginDesk(
@@ -131,12 +129,14 @@ class Service:
             self._keys,
             entropy,
             residents=self.controls,
+            hooks=self.hooks,
             told=self.told,
             admit=self._admit,
         )
         self._visitors = VisitorDesk(
             loop, pool, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
         )
+        self._work_desk = WorkDesk(self.controls, self.hooks, self.told)
         self._nat_holes = NatHoleDesk(
             loop, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
         )
@@ -147,6 +147,7 @@ class Service:
             self._pool,
             self._config,
             self._entropy,
+            hooks=self.hooks,
             books=self.books,
             relays=self,
             vhosts=self._vhosts,
@@ -209,6 +210,7 @@ class Service:
         """Go on with another configuration; this cannot fail."""
         old, self._config, self._keys = self._config, config, keys
         self._desk.use(config, keys)
+        self.hooks.use(config.plugins)
         self._visitors.use(config)
         self._nat_holes.use(config)
         self._door.use(_login_limits(config))
@@ -257,6 +259,7 @@ class Service:
         self._vhosts.close()
         for control in list(self.controls.values()):
             control.close("the server stops")
+        self.hooks.close()
         self._datagram_ports.close()
         self._pipes.close()
 
@@ -305,6 +308,7 @@ class Service:
             features=arrival.features,
             seal=arrival.seal,
             keys=arrival.keys,
+            hooks=self.hooks,
             pool_count=max(0, min(login.pool_count, config.max_pool_count)),
             user_conn_timeout_seconds=config.user_conn_timeout,
             heartbeat_timeout_seconds=self._heartbeat_timeout(connection),
@@ -323,42 +327,7 @@ class Service:
 
     def work_connection(self, connection: Connection, hello: NewWorkConn, work: Endpoint) -> bool:
         """See Identities.work_connection."""
-        control = self.controls.get(hello.run_id)
-        if control is None:
-            _log.warning("%s: no client has run id [%s]", connection.peer, hello.run_id)
-            return False
-        shared = connection.is_mux or control.connection.is_mux
-        if shared and connection is not control.connection:
-            # A run id is no secret: who has logged in here may not serve for another.
-            control.log.warning("%s: work connection of another client", connection.peer)
-            return False
-        if control.seal is not None:
-            return self._sealed_work(control, connection, hello, work)
-        try:
-            control.keys.auth.verify_new_work_conn(hello)
-        except AuthError as error:
-            control.log.warning("%s: work connection refused: %s", connection.peer, error)
-            told = self.told(str(error), "invalid NewWorkConn")
-            with contextlib.suppress(ConnectionLost):
-                work.write(encode_message(StartWorkConn(error=told)))
-            return False
-        return control.work_arrived(WorkStream(work))
-
-    def _sealed_work(
-        self, control: ControlSession, connection: Connection, hello: NewWorkConn, work: Endpoint
-    ) -> bool:
-        """Take a work connection of a sealed session; without mux it has to prove itself."""
-        seal = control.seal
-        assert seal is not None
-        stream_id = stream_id_of(work)
-        if stream_id is not None:
-            context = stream_context(stream_id)
-        elif seal.admits(hello.run_id, hello.nonce, hello.proof):
-            context = work_context(hello.nonce)
-        else:
-            control.log.warning("%s: work connection without a proof, or again", connection.peer)
-            return False
-        return control.work_arrived(WorkStream(work, seal.work(context)))
+        return self._work_desk.receive(connection, hello, work)
 
     def visitor_connection(
         self, connection: Connection, endpoint: Endpoint, request: NewVisitorConn

@@ -66,6 +66,23 @@ def decode_message(frame: bytes) -> Message:
     return message
 
 
+def message_text(message: Message) -> str:
+    """Return the JSON of ``message`` alone, without its zero values."""
+    return RECORDS[message.TYPE].write(message)
+
+
+def read_text(text: str, into: Message) -> None:
+    """Set the fields that JSON ``text`` names.
+
+    Raises:
+        RemoteProtocolError: it is no object, or a value does not fit.
+    """
+    try:
+        _read_body(text.encode("utf-8", "replace"), RECORDS[into.TYPE], into)
+    except (WrongTypeError, ValueError, RecursionError) as error:
+        raise RemoteProtocolError(f"{_name(into)}: {_reason(error)}") from None
+
+
 class MessageDecoder:
     """Cuts a byte stream into messages.
 

@@ -24,7 +24,6 @@ from frpd.server.groups.roster import Roster
 from frpd.server.groups.strategy import Member
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.visit import Visit
-from frpd.server.proxies.work_call import call_for_work
 
 READ_BYTES = 16 * 1024
 HOLD_SECONDS = 0.5
@@ -220,11 +219,8 @@ class GroupVisit(Visit):
         self._member, self._context, self._counters = member, member.context, member.counters
         self._name = member.name
         self._counters.opened()
-        call_for_work(
-            self._context,
+        self._ask_and_call(
             self._hello(),
-            self._join,
-            self._no_work,
             use_encryption=member.request.use_encryption,
             use_compression=member.request.use_compression,
         )

@@ -16,6 +16,7 @@ from frpd.relay.limiter import Limiter
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.balancers import Balancers
+from frpd.server.plugins.visitors import VisitorHook
 from frpd.server.ports import PortManager
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.work_conns import WorkSource
@@ -73,13 +74,15 @@ class ProxyContext:
     """The hosts that proxies share; None where there are none."""
     sockets: SocketStore = field(default_factory=SocketStore)
     """Where ports come from that were open before a restart, and where they are kept."""
-    pipes: PipePool | None = None
     limiter: Limiter | None = None
     """Of all work connections of the proxy; None without a limit at this end."""
+    pipes: PipePool | None = None
     """For relays that carry bulk; None to copy everything."""
     balancers: Balancers | None = None
     """Who may say that a visitor is another; None where nobody may."""
     counters: ProxyCounters = field(default_factory=ProxyCounters)
     """Of the proxy; they go on where it left off when it registers again."""
+    visitor_hook: VisitorHook | None = None
+    """Asks server plugins about visitors."""
     access: ProxyAccess | None = None
     """Where visits that are over are told; None where nobody wants to know."""

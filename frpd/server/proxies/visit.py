@@ -66,14 +66,7 @@ class Visit:
         self._begun = context.loop.now()
         self._relay: Relay | None = None
         counters.opened()
-        call_for_work(
-            context,
-            hello,
-            self._join,
-            self._no_work,
-            use_encryption=use_encryption,
-            use_compression=use_compression,
-        )
+        self._ask_and_call(hello, use_encryption=use_encryption, use_compression=use_compression)
 
     def abort(self, reason: str) -> None:
         """See Running.abort."""
@@ -90,11 +83,37 @@ class Visit:
         """See Running.socket."""
         return socket_of(self._visitor)
 
-    def _no_work(self, error: FrpError) -> None:
+    def _ask_and_call(
+        self, hello: StartWorkConn, *, use_encryption: bool, use_compression: bool
+    ) -> None:
+        """Call for a work connection, if no server plugin has anything against it."""
+        context, hook = self._context, self._context.visitor_hook
+
+        def call() -> None:
+            call_for_work(
+                context,
+                hello,
+                self._join,
+                self._no_work,
+                use_encryption=use_encryption,
+                use_compression=use_compression,
+            )
+
+        if hook is None or not hook.is_wanted:
+            call()
+        else:
+            source = join_host_port(hello.src_addr, hello.src_port)
+            hook.ask(source, lambda _: call(), self._turn_away)
+
+    def _turn_away(self, error: FrpError) -> None:
+        """Refuse the visitor, whoever else might have served it."""
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
         self._tell("refused", "server", str(error))
         self._visitor.abort()
         self._counters.closed(0, 0)
+
+    def _no_work(self, error: FrpError) -> None:
+        self._turn_away(error)
 
     def _join(self, work: Endpoint) -> None:
         context = self._context

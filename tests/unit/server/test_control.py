@@ -110,9 +110,11 @@ def test_without_details_a_client_hears_summaries(world: World) -> None:
         authenticate_heartbeats=True,
         authenticate_new_work_conns=True,
     )
+    silent = house.client(mux=False)
+    silent.control.send(Ping())
+    assert silent.control.receive(Pong).error == "invalid ping"
+    world.until(lambda: not house.service.controls)
     client = house.client(mux=False)
-    client.control.send(Ping())
-    assert client.control.receive(Pong).error == "invalid ping"
     assert client.work().receive(StartWorkConn).error == "invalid NewWorkConn"
     assert client.new_proxy("p", 70_000).error == "new proxy [p] error"
     client.close()

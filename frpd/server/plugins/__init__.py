@@ -1,0 +1,1 @@
+"""Server plugins: HTTP services that are asked what clients and visitors may do."""
