@@ -93,7 +93,8 @@ def server_ini(setting: Setting, ports: Ports, extra: tuple[str, ...] = ()) -> s
     """Return frps.ini."""
     vhost = f"vhost_http_port = {ports.vhost}\n" if setting.proxy.kind == "http" else ""
     # by datagrams the number of bind_port may serve as well
-    datagrams = f"kcp_bind_port = {ports.bind}\n" if setting.protocol == "kcp" else ""
+    by_datagrams = setting.protocol in ("kcp", "quic")
+    datagrams = f"{setting.protocol}_bind_port = {ports.bind}\n" if by_datagrams else ""
     return (
         "[common]\nbind_addr = 127.0.0.1\n"
         f"bind_port = {ports.bind}\nmax_pool_count = 50\n{vhost}{datagrams}"

@@ -133,6 +133,14 @@ SCENARIOS: Final = (
         Setting(Proxy("echo"), protocol="kcp"),
         lambda turn: loads.round_trips(turn, 1),
     ),
+    _bulk("bulk_quic", "one stream up, protocol = quic", Setting(Proxy("iperf"), protocol="quic")),
+    Scenario(
+        "rtt1_quic",
+        "64 B and their echo on 1 connection, protocol = quic",
+        "per_s",
+        Setting(Proxy("echo"), protocol="quic"),
+        lambda turn: loads.round_trips(turn, 1),
+    ),
     Scenario(
         "idle",
         f"memory of {IDLE_CONNECTIONS} idle connections, both ends",

@@ -86,4 +86,4 @@ def test_a_certificate_that_cannot_be_used_is_said_at_once(world: World) -> None
 
 
 def test_every_protocol_has_its_row() -> None:
-    assert list(TRANSPORTS) == ["tcp", "websocket", "wss"]
+    assert list(TRANSPORTS) == ["tcp", "websocket", "wss", "kcp", "quic"]
