@@ -102,7 +102,13 @@ class Service:
         self._secret = StretchedSecret(pool, token)
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
         self._holes = HoleContext(
-            loop, entropy, connector.resolver, _log, stun_server=common.nat_hole_stun_server
+            loop,
+            entropy,
+            connector.resolver,
+            _log,
+            stun_server=common.nat_hole_stun_server,
+            quic_keepalive_seconds=common.quic_keepalive_period,
+            quic_idle_seconds=common.quic_max_idle_timeout,
         )
         self._windows = WindowBudget(common.window_budget_bytes, MAX_WINDOW_BYTES)
         self._backoff = Backoff(entropy)

@@ -79,6 +79,9 @@ class HoleContext:
     """host:port of nat_hole_stun_server."""
     tells_local_addresses: bool = True
     """So that ends in one network find each other there."""
+    quic_keepalive_seconds: float = 10.0
+    quic_idle_seconds: float = 30.0
+    """Silence after which a tunnel of QUIC is given up."""
     sockets: SocketBudget = field(default_factory=SocketBudget)
 
 

@@ -16,7 +16,7 @@ from frpd.client.nathole.discovery import Discovery, Found, Means
 from frpd.client.nathole.generation import HoleContext, OnFailed, OnTunnel, Signalling
 from frpd.client.nathole.plan import plan_of
 from frpd.client.nathole.punch import Punching
-from frpd.client.nathole.tunnel import KCP, QUIC, make_tunnel
+from frpd.client.nathole.tunnel import KCP, QUIC, Tunnel, make_tunnel
 from frpd.clock import unix_now
 from frpd.config.proxies import SecretProxyConfig
 from frpd.config.secret import Secret
@@ -161,6 +161,19 @@ def nat_of_other(answer: NatHoleResp | None) -> str:
     return nat_of(mapped, local).describe() if mapped else UNKNOWN
 
 
+def _tunnel(
+    context: HoleContext, protocol: str, sock: socket.socket, *, is_visitor: bool
+) -> Tunnel:
+    return make_tunnel(
+        protocol,
+        context.loop,
+        sock,
+        is_visitor=is_visitor,
+        keepalive_seconds=context.quic_keepalive_seconds,
+        idle_seconds=context.quic_idle_seconds,
+    )
+
+
 class VisitorHole:
     """A visitor's attempt; a VisitorWay."""
 
@@ -222,7 +235,7 @@ class VisitorHole:
     def _open(self) -> None:
         sock, self._sock = self._sock, None
         assert sock is not None
-        self._on_tunnel(make_tunnel(self._protocol, self._context.loop, sock, is_visitor=True))
+        self._on_tunnel(_tunnel(self._context, self._protocol, sock, is_visitor=True))
 
     def _failed(self, error: FrpError, _answer: NatHoleResp | None) -> None:
         self._on_failed(error)
@@ -281,8 +294,7 @@ class OwnerHole:
             text = f"the visitor wants a tunnel of quic (protocol = kcp would do): {NO_QUIC}"
             self._on_failed(TransportError(text))
         else:
-            tunnel = make_tunnel(answer.protocol, self._context.loop, sock, is_visitor=False)
-            self._on_tunnel(tunnel)
+            self._on_tunnel(_tunnel(self._context, answer.protocol, sock, is_visitor=False))
 
     def _failed(self, error: FrpError, answer: NatHoleResp | None) -> None:
         if answer is not None:

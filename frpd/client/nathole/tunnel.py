@@ -96,7 +96,13 @@ def kcp_tunnel(
 
 
 def make_tunnel(
-    protocol: str, loop: SelectorLoop, sock: socket.socket, *, is_visitor: bool
+    protocol: str,
+    loop: SelectorLoop,
+    sock: socket.socket,
+    *,
+    is_visitor: bool,
+    keepalive_seconds: float,
+    idle_seconds: float,
 ) -> Tunnel:
     """Return a tunnel of the newest way.
 
@@ -105,12 +111,20 @@ def make_tunnel(
         loop: the loop.
         sock: connected to the far end; owned from now on.
         is_visitor: we open the streams.
+        keepalive_seconds: of QUIC, as is the next; KCP's is frp's.
+        idle_seconds: how long the far end may be silent.
     """
     if protocol != QUIC:
         return kcp_tunnel(loop, sock, is_visitor=is_visitor)
-    from frpd.transports.quic_tunnel import quic_tunnel  # noqa: PLC0415 # aioquic is optional
+    from frpd.transports.quic_tunnel import QuicTunnel  # noqa: PLC0415 # aioquic is optional
 
-    return quic_tunnel(loop, sock, is_visitor=is_visitor)
+    return QuicTunnel(
+        loop,
+        sock,
+        is_visitor=is_visitor,
+        keepalive_seconds=keepalive_seconds,
+        idle_seconds=idle_seconds,
+    )
 
 
 class MuxTunnel:
