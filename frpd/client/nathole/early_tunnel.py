@@ -77,6 +77,8 @@ class WatchedWire:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if not self._is_ours:
+            self._ask()  # that nobody takes the answer tells a Go peer that we are gone
         self._wire.release()
         self._loop.call_soon(self._tell_over)
 
@@ -96,6 +98,10 @@ class WatchedWire:
         """The peer is gone."""
         self.endpoint.lose(reason)
 
+    def _ask(self) -> None:
+        self._wire.send((kcp_probe(self._probes % MAX_PROBES),))
+        self._probes += 1
+
     def _tell_over(self) -> None:
         self.on_over()
 
@@ -112,8 +118,7 @@ class WatchedWire:
             return
         due = self._heard_at + PROBE_SECONDS
         if silent >= PROBE_SECONDS:
-            self._wire.send((kcp_probe(self._probes % MAX_PROBES),))
-            self._probes += 1
+            self._ask()
             due = loop.now() + PROBE_SECONDS
         self._timer = loop.call_at(due, self._check)
 

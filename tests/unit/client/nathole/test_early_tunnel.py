@@ -18,6 +18,7 @@ from frpd.proto.early_punch import CONVERSATION
 from frpd.proto.kcp.connection import KcpConnection
 from frpd.proto.kcp_parting import Farewell, Kind
 from frpd.transports.kcp_endpoint import CLOSE_SECONDS, HALF_OPEN_SECONDS
+from tests.helpers.programs import SECONDS
 from tests.unit.transports.links import Reader, Writer, fail
 
 if TYPE_CHECKING:
@@ -189,6 +190,21 @@ def test_a_stream_that_ends_by_itself_ends_the_tunnel(world: World, peer: GoPeer
     world.settle()
     assert peer.lost == ["the connection is over"]
     assert world.loop.timer_count < before
+
+
+def test_a_go_peer_hears_from_our_machine_that_we_are_gone(world: World, peer: GoPeer) -> None:
+    stream = peer.stream()
+    world.peers.remove(peer)
+    stream.abort()
+    peer.sock.setblocking(True)
+    peer.sock.settimeout(SECONDS)
+    while (data := peer.sock.recv(2048))[4] == 0x7E:
+        pass
+    peer.kcp.receive_datagram(data, 0.0)
+    [answer] = peer.kcp.datagrams_to_send(0.0)
+    peer.sock.send(answer)
+    with pytest.raises(ConnectionRefusedError):
+        peer.sock.recv(2048)
 
 
 def test_an_unused_tunnel_closes_when_it_retires(world: World, peer: GoPeer) -> None:
