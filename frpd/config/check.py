@@ -30,7 +30,7 @@ def check_server(values: Values, reader: SectionReader) -> None:
         values["dashboard_user"], values["dashboard_pwd"] = "admin", Secret("admin")
     values["subdomain_host"] = values["subdomain_host"].strip().lower()
     values["accept_proxy_protocol"] = _networks(values["accept_proxy_protocol"], reader)
-    values["heartbeat_timeout_set"] = reader.present("heartbeat_timeout")
+    values["heartbeat_timeout_set"] = reader.given("heartbeat_timeout")
     if values["vhost_http_timeout"] <= 0:
         values["vhost_http_timeout"] = 60
     if values["tls_trusted_ca_file"]:

@@ -84,6 +84,11 @@ class SectionReader:
         """Whether the section, or one that it inherits from, has the key."""
         return self._tree.lookup(self._section, key) is not None
 
+    def given(self, key: str) -> bool:
+        """Whether the key is there with a value; empty ones leave the default, since frp 0.36."""
+        found = self._tree.lookup(self._section, key)
+        return found is not None and bool(found[1].value)
+
     def origin(self, key: str | None = None) -> Origin | None:
         """Where the key stands; without one, or when it is missing, where the section begins."""
         found = self._tree.lookup(self._section, key) if key is not None else None

@@ -122,7 +122,7 @@ class Server:
             if key == "bind_udp_port" and self._is_go_since(STUN_SINCE):
                 continue
             if key == "dashboard_port" and self._is_go_since(DASHBOARD_FOR_ALL_SINCE):
-                host = host if b"dashboard_addr" in self._text else ""
+                host = host if re.search(rb"dashboard_addr *= *\S", self._text) else ""
             places.add((protocol, ANY_ADDRESS.get(host, host), self.common[key]))
         return {place for place in places if place[2]}
 

@@ -77,6 +77,10 @@ def test_a_heartbeat_timeout_equal_to_the_default_still_counts_as_set(dialect: D
     assert server("", dialect)[0]["heartbeat_timeout_set"] is False
 
 
+def test_a_heartbeat_timeout_without_a_value_is_not_set() -> None:
+    assert server("heartbeat_timeout =\n")[0]["heartbeat_timeout_set"] is False
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("-5", 60), ("0", 60), ("1", 1), ("90", 90)])
 def test_a_vhost_timeout_that_never_waits_becomes_the_default(text: str, seconds: int) -> None:
     assert server(f"vhost_http_timeout = {text}\n")[0]["vhost_http_timeout"] == seconds
