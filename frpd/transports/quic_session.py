@@ -36,6 +36,8 @@ CLOSE_SECONDS: Final = 5.0
 """How long close() waits until the peer has everything."""
 MAX_STREAM_ID: Final = 0xFFFFFFFF
 """What the seal of a stream can name; with the id after it a connection is used up."""
+FIRST_STREAMS: Final = 1
+"""That a peer may open before let_streams_in()."""
 NO_ERROR: Final = 0
 
 OnQuicStream: TypeAlias = Callable[[QuicStream], None]
@@ -104,6 +106,8 @@ class QuicSession:
         self._keepalive_seconds = keepalive_seconds
         self._max_streams = max_streams
         self._streams: dict[int, QuicStream] = {}
+        self._theirs = 0  # of them, opened by the peer
+        self._allowed = FIRST_STREAMS
         self._writers: dict[QuicStream, None] = {}
         self._heard_at = loop.now()
         self._quiet = True
@@ -200,7 +204,8 @@ class QuicSession:
 
     def let_streams_in(self, limit: int, *, rising_ids: bool = False) -> None:
         """See StreamLink.let_streams_in; ids of QUIC always rise."""
-        self._connection.allow_streams(min(limit, self._max_streams))
+        self._allowed = min(limit, self._max_streams)
+        self._connection.allow_streams(self._allowed)
         self._plan_flush()
 
     def go_away(self) -> None:
@@ -286,8 +291,7 @@ class QuicSession:
     def forget(self, stream: QuicStream) -> None:
         """A stream is closed here."""
         self._writers.pop(stream, None)
-        if stream.is_over or self._over:
-            self._streams.pop(stream.stream_id, None)
+        self._forget_if_over(stream)
 
     # Inside.
 
@@ -344,9 +348,10 @@ class QuicSession:
         if not self._ready or self._connection.is_own(stream_id):
             return None
         stream = self._adopt(self._connection.core_stream(stream_id))
+        self._theirs += 1
         if stream_id > MAX_STREAM_ID:
             self.abort("no stream ids are left")
-        elif self._going:
+        elif self._going or self._theirs > self._allowed:  # aioquic 1.2 doubles the limit
             stream.abort()
         else:
             self.on_stream(stream)
@@ -358,8 +363,10 @@ class QuicSession:
         return stream
 
     def _forget_if_over(self, stream: QuicStream) -> None:
-        if stream.is_over:
-            self._streams.pop(stream.stream_id, None)
+        if not stream.is_over or self._streams.pop(stream.stream_id, None) is None:
+            return
+        if not self._connection.is_own(stream.stream_id):
+            self._theirs -= 1
 
     def _lose_streams(self, reason: str) -> None:
         for stream in list(self._streams.values()):
