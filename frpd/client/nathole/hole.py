@@ -48,7 +48,8 @@ class Hole:
         signalling: the session.
         question: makes what the server is asked, of how we are seen.
         on_punched: called with a connected socket and the server's answer,
-        on_failed: or this one with the reason.
+        on_failed: or this one with the reason, and the answer if there was one.
+        accept: raises TransportError for an answer that we cannot do anything with.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Hole:
         *,
         on_punched: Callable[[socket.socket, NatHoleResp], None],
         on_failed: Callable[[FrpError, NatHoleResp | None], None],
+        accept: Callable[[NatHoleResp], None] = lambda _answer: None,
     ) -> None:
         self._context = context
         self._key = derive_key(sk.reveal())
@@ -67,6 +69,7 @@ class Hole:
         self._question = question
         self._on_punched = on_punched
         self._on_failed = on_failed
+        self._accept = accept
         means = Means(context.loop, context.resolver, context.entropy)
         self._discovery = Discovery(means, context.stun_server, self._found, self._undiscovered)
         self._seen: Found | None = None
@@ -112,6 +115,7 @@ class Hole:
         self._answer = answer
         try:
             plan = plan_of(answer)
+            self._accept(answer)
         except (TransportError, RemoteProtocolError) as error:
             self._fail(error)
             return
@@ -269,6 +273,7 @@ class OwnerHole:
             self._question,
             on_punched=self._punched,
             on_failed=self._failed,
+            accept=self._accept,
         )
 
     def start(self) -> None:
@@ -278,6 +283,11 @@ class OwnerHole:
     def cancel(self) -> None:
         """See Puncher.cancel."""
         self._hole.cancel()
+
+    def _accept(self, answer: NatHoleResp) -> None:
+        if answer.protocol == QUIC and not has_quic():
+            text = f"the visitor wants a tunnel of quic (protocol = kcp would do): {NO_QUIC}"
+            raise TransportError(text)
 
     def _question(self, found: Found) -> NatHoleClient:
         return NatHoleClient(
@@ -289,14 +299,9 @@ class OwnerHole:
 
     def _punched(self, sock: socket.socket, answer: NatHoleResp) -> None:
         self._signalling.send(NatHoleReport(sid=self._sid, success=True))
-        if answer.protocol == QUIC and not has_quic():
-            sock.close()
-            text = f"the visitor wants a tunnel of quic (protocol = kcp would do): {NO_QUIC}"
-            self._on_failed(TransportError(text))
-        else:
-            self._on_tunnel(_tunnel(self._context, answer.protocol, sock, is_visitor=False))
+        self._on_tunnel(_tunnel(self._context, answer.protocol, sock, is_visitor=False))
 
     def _failed(self, error: FrpError, answer: NatHoleResp | None) -> None:
-        if answer is not None:
+        if answer is not None and not answer.error:
             self._signalling.send(NatHoleReport(sid=self._sid, success=False))
         self._on_failed(error)

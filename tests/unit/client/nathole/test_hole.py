@@ -114,6 +114,7 @@ def test_without_aioquic_a_visitor_asks_for_kcp_and_an_owner_says_what_is_missin
     said = both.server.visitor_said
     assert said is not None
     assert said.protocol == "kcp"
+    world.until(lambda: both.server.reports == [False])  # so that the visitor need not wait
     both.cancel()
     assert not both.tunnels
     world.until(lambda: world.loop.watch_count == 0)
