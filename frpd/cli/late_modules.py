@@ -30,6 +30,7 @@ LATE: Final = (
     "frpd.config.kinds",
     "frpd.metrics.store",
     "frpd.net.certificates",
+    "frpd.net.tls",
     "frpd.server.plugins.hook",
     "frpd.server.quic_entrance",
     "frpd.transports.kcp",
