@@ -31,6 +31,7 @@ LATE: Final = (
     "frpd.metrics.store",
     "frpd.net.certificates",
     "frpd.net.tls",
+    "frpd.server.kcp_entrance",
     "frpd.server.plugins.hook",
     "frpd.server.quic_entrance",
     "frpd.transports.kcp",

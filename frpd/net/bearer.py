@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from frpd.net.address import SockAddr
-from frpd.net.endpoint import Endpoint
+from frpd.net.endpoint import Callback, Endpoint
 from frpd.net.stream import SocketEnds
 
 
@@ -43,3 +43,9 @@ class Bearer(Protocol):
 
 class BearerStream(Bearer, Endpoint, Protocol):
     """A bearer that is one stream of bytes."""
+
+    def when_proven(self, call: Callback) -> None:
+        """Call once it is known that the peer receives at its address: now, later, or never.
+
+        What accuses an address waits for that: anybody can write any on a datagram.
+        """

@@ -106,6 +106,10 @@ class SocketStream:
     def let_in(self) -> None:
         """See Bearer.let_in: TCP's handshake has shown already that the address is the peer's."""
 
+    def when_proven(self, call: Callback) -> None:
+        """See BearerStream.when_proven: it is, by the same."""
+        call()
+
     def describe(self) -> str:
         """Return the peer's address."""
         return format_address(self.peer)

@@ -14,7 +14,7 @@ from typing import Protocol
 from frpd.errors import FrpError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
-from frpd.net.endpoint import Endpoint
+from frpd.net.endpoint import Callback, Endpoint
 from frpd.net.stream import SocketEnds
 from frpd.proto.message.types import Login, Message, NewVisitorConn, NewWorkConn
 from frpd.proto.yamux.session import YamuxSession
@@ -87,9 +87,11 @@ class Connection:
         self.source = host_of(self._bearer.peer)
         self._ticket = carried.ticket
         self._ticket.refuse = self._refused
+        self.when_proven: Callable[[Callback], None] = lambda call: call()
         if isinstance(carried, CarriedStreams):
             self._link = carried.make_link(self._stream_opened, self._link_closed)
             return
+        self.when_proven = carried.bearer.when_proven
         self._carrier = carried.carrier
         self._carrier.on_failure = self._gone
         if carried.is_mux:
@@ -226,7 +228,9 @@ class Connection:
     # Ends.
 
     def _refused(self, reason: str) -> None:
-        _log.warning("%s: connection closed before login: %s", self.peer, reason)
+        self.when_proven(
+            lambda: _log.warning("%s: connection closed before login: %s", self.peer, reason)
+        )
         self._over = True
         self._door.leave(self._ticket)
         if self._first is not None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.net.socket_store import SocketStore
 from frpd.selector_loop import SelectorLoop
 from frpd.server.datagram_port import DatagramPort, bind_datagram_port
-from frpd.server.kcp_entrance import KcpEntrance
-from frpd.transports.kcp_endpoint import KcpEndpoint
+
+if TYPE_CHECKING:
+    from frpd.server.kcp_entrance import KcpEntrance
+    from frpd.transports.kcp_endpoint import KcpEndpoint
 
 
 def bind_kcp_port(config: ServerConfig, sockets: SocketStore) -> socket.socket | None:
@@ -23,7 +26,7 @@ def bind_kcp_port(config: ServerConfig, sockets: SocketStore) -> socket.socket |
     return bind_datagram_port(config, config.kcp_bind_port, sockets)
 
 
-class KcpPort(DatagramPort[KcpEntrance]):
+class KcpPort(DatagramPort["KcpEntrance"]):
     """Takes clients by KCP where it is told to. Loop thread only.
 
     Args:
@@ -40,9 +43,10 @@ class KcpPort(DatagramPort[KcpEntrance]):
         welcome: Callable[[KcpEndpoint], None],
         sockets: SocketStore,
     ) -> None:
-        super().__init__(
-            "kcp",
-            lambda config: config.kcp_bind_port,
-            lambda sock: KcpEntrance(loop, sock, entropy, welcome),
-            sockets,
-        )
+        def open_entrance(sock: socket.socket) -> KcpEntrance:
+            # Few servers have one, and its import costs every start.
+            from frpd.server.kcp_entrance import KcpEntrance  # noqa: PLC0415
+
+            return KcpEntrance(loop, sock, entropy, welcome)
+
+        super().__init__("kcp", lambda config: config.kcp_bind_port, open_entrance, sockets)

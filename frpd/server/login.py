@@ -224,7 +224,10 @@ class LoginDesk:
             raise AuthError(f"run id [{login.run_id}] belongs to a sealed session")
 
     def _refuse(self, arrival: Arrival, reason: str) -> None:
-        _log.warning("%s: login refused: %s", arrival.connection.peer, reason)
+        connection = arrival.connection
+        connection.when_proven(
+            lambda: _log.warning("%s: login refused: %s", connection.peer, reason)
+        )
         told = self._told(reason, "register control error")
         arrival.stream.send(LoginResp(version=EMULATED_VERSION, error=told))
 

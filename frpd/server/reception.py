@@ -34,7 +34,7 @@ _log = get_logger("frpd.server.reception")
 class Carried:
     """A client's connection, once it is known what frp is carried in."""
 
-    bearer: Bearer
+    bearer: BearerStream
     """What was accepted; it knows the addresses."""
     carrier: Endpoint
     """What frp is spoken on: the same, or the innermost layer around it."""
@@ -194,7 +194,10 @@ class _Newcomer:
         self._refused(reason)
 
     def _refused(self, reason: str) -> None:
-        _log.warning("%s: connection closed before login: %s", self._stream.describe(), reason)
+        peer = self._stream.describe()
+        self._stream.when_proven(
+            lambda: _log.warning("%s: connection closed before login: %s", peer, reason)
+        )
         if self._handshake is not None:
             self._handshake.cancel()
         self._carrier.abort()

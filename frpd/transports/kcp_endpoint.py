@@ -53,6 +53,7 @@ class KcpEndpoint:
     __slots__ = (
         "__weakref__",
         "_ahead",
+        "_await_proof",
         "_close_timer",
         "_closing",
         "_eof_told",
@@ -97,6 +98,7 @@ class KcpEndpoint:
         self._wire = wire
         self._ahead = clock_ahead
         self._stranger = Stranger() if is_stranger else None
+        self._await_proof: list[Callback] = []
         self._parting = Parting(kcp.conversation)
         self._on_readable: Callback | None = None
         self._on_writable: Callback | None = None
@@ -157,7 +159,7 @@ class KcpEndpoint:
         """Take one datagram, whatever it is. Call serve() after the last of a batch."""
         if self._over:
             return
-        if self._stranger is not None and not self._stranger.may_enter(datagram):
+        if self._stranger is not None and not self._admits(self._stranger, datagram):
             return
         now = self._loop.now()
         farewell = read_farewell(datagram)
@@ -215,6 +217,13 @@ class KcpEndpoint:
     def let_in(self) -> None:
         """See Bearer.let_in: we may send as much as there is."""
         self._stranger = None
+
+    def when_proven(self, call: Callback) -> None:
+        """See BearerStream.when_proven."""
+        if self._stranger is None or self._stranger.is_proven:
+            call()
+        else:
+            self._await_proof.append(call)
 
     # Endpoint.
 
@@ -313,6 +322,15 @@ class KcpEndpoint:
         raise AssertionError
 
     # Inside.
+
+    def _admits(self, stranger: Stranger, datagram: Buffer) -> bool:
+        """Whether to take what a stranger sends; it may be the proof that he is there."""
+        may_enter = stranger.may_enter(datagram)
+        if stranger.is_proven and self._await_proof:
+            calls, self._await_proof = self._await_proof, []
+            for call in calls:
+                call()
+        return may_enter
 
     @property
     def _has_ended(self) -> bool:

@@ -142,6 +142,23 @@ def test_before_login_three_times_what_was_sent_comes_back_at_most(world: World)
     house.until_empty()
 
 
+@both_kinds
+def test_nobody_is_accused_before_it_is_known_that_he_is_there(
+    world: World, caplog: pytest.LogCaptureFixture, mux: bool
+) -> None:
+    house = open_house(world)
+    forged = guest(house, mux=mux)
+    assert isinstance(forged.wire, KcpPeer)
+    forged.control.send(login_message(privilege_key="wrong"))
+    forged.wire.is_deaf = True
+    world.pass_time(25)
+    assert "login" not in caplog.text
+    real = guest(house, mux=mux)
+    assert real.login(privilege_key="wrong").error == "authorization failed"
+    world.settle()
+    assert "login refused: authorization failed" in caplog.text
+
+
 def test_a_login_that_is_played_again_replaces_nobody(world: World) -> None:
     house = open_house(world)
     client = kcp_client(house, run_id="owner")
