@@ -207,8 +207,8 @@ def _described(row: Field) -> str:
     if default:
         facts.append("required" if default == "required" else f"default {default}")
     facts.append(since_text(row))
-    if row.state is State.PLANNED:
-        facts.append("not supported yet")
+    if row.state in (State.PLANNED, State.FOREIGN):
+        facts.append(row.state.value)
     return f"{doc} ({'; '.join(facts)})"
 
 

@@ -23,7 +23,8 @@ STR, ADDR, SECRET, BOOL, INT, FLOAT = (
 PORT, LIST, DOMAINS, PORTS, BANDWIDTH, MAP = (
     Kind.PORT, Kind.LIST, Kind.DOMAINS, Kind.PORTS, Kind.BANDWIDTH, Kind.MAP,
 )  # fmt: skip
-PLANNED, IGNORED = State.PLANNED, State.IGNORED
+PLANNED, IGNORED, FOREIGN = State.PLANNED, State.IGNORED, State.FOREIGN
+_NO_GO = "frpd is no Go program and has no such profiles"
 
 Rows = tuple[Field, ...]
 
@@ -205,7 +206,7 @@ SERVER: Rows = (
     Field("assets_dir", STR, "", SEED, "Folder with other static files for the dashboard.",
           sample="/usr/share/frp/static"),
     Field("pprof_enable", BOOL, False, "0.41", "Serve Go's profiles on the dashboard's port.",
-          state=PLANNED),
+          state=FOREIGN, note=_NO_GO),
     Field("tls_only", BOOL, False, "0.32", "Refuse clients that do not use TLS."),
     Field("tls_cert_file", STR, "", "0.34", "Certificate for clients that use TLS.",
           sample="/etc/frp/server.crt"),
@@ -286,7 +287,7 @@ CLIENT: Rows = (
     Field("assets_dir", STR, "", "0.29", "Folder with other static files for the dashboard.",
           sample="/usr/share/frp/static"),
     Field("pprof_enable", BOOL, False, "0.41", "Serve Go's profiles on the admin port.",
-          state=PLANNED),
+          state=FOREIGN, note=_NO_GO),
     *_QUIC,
     Field("dial_server_timeout", INT, 10, "0.40", "Seconds to wait for a connection to frps.",
           low=1),

@@ -48,6 +48,7 @@ class State(enum.Enum):
     WORKS = "works"
     PLANNED = "not supported yet"
     IGNORED = "ignored leftover"
+    FOREIGN = "has no meaning here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Field:
     default_note: str = ""  # how the manual words a default that depends on other keys
     required: bool = False
     guard: bool = False  # protects: while PLANNED, a daemon must refuse to run when it is set
-    note: str = ""  # for IGNORED keys that people mistake for another one
+    note: str = ""  # IGNORED: the key that it is mistaken for; FOREIGN: why it does nothing
     sample: str = ""  # an example value for the shipped files
     keep_prefix: bool = False  # the keys of this MAP keep their prefix
 

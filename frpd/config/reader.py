@@ -184,7 +184,9 @@ class SectionReader:
         self.warn(key, detail)
 
     def _announce(self, row: Field, value: object) -> None:
-        """Say so when a newer key was set that has no effect yet."""
+        """Say so when a newer key was set that has no effect, or none yet."""
+        if row.state is State.FOREIGN and value != row.default:
+            self.warn(row.name, f"has no effect: {row.note}")
         planned = row.newer_and_planned and value != row.default
         if not planned and value not in row.planned_choices:
             return

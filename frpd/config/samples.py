@@ -122,8 +122,8 @@ def _explain(row: Field, active: str | None) -> str:
     facts = [default if default == "required" else f"default {default}", since_text(row)]
     if row.choices:
         facts.insert(0, accepted(row))
-    if row.state is State.PLANNED:
-        facts.append("not supported yet")
+    if row.state in (State.PLANNED, State.FOREIGN):
+        facts.append(row.state.value)
     head = _comment(f"{row.doc} ({'; '.join(facts)})")
     if row.kind is Kind.MAP:
         return f"\n{head}#{row.name}{row.sample}\n"

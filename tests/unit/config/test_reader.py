@@ -222,6 +222,16 @@ def test_a_key_at_its_default_or_of_the_seed_era_is_not_announced() -> None:
         assert opened.silent
 
 
+def test_a_key_that_means_nothing_here_says_why() -> None:
+    row = Field("n", Kind.INT, 0, "0.41", "A number.", state=State.FOREIGN, note="we have none")
+    opened = Opened("[a]\nn = 1\n", "a")
+    opened.reader.value(row)
+    assert opened.warnings == ["x.ini:2 [a] n: has no effect: we have none"]
+    opened = Opened("[a]\nn = 0\n", "a")
+    opened.reader.value(row)
+    assert opened.silent
+
+
 def test_a_protection_that_cannot_be_given_is_refused_not_warned_about() -> None:
     opened = Opened("[a]\nn = 1\n", "a")
     opened.reader.value(planned("0.25", guard=True))
