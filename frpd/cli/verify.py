@@ -87,7 +87,7 @@ def _try_server_files(config: ServerConfig) -> None:
 def _try_client_files(common: ClientConfig) -> None:
     """Load the certificates as a start would; raises ConfigError."""
     files = common.tls_cert_file, common.tls_key_file, common.tls_trusted_ca_file
-    if any(files) and (common.tls_enable or common.protocol in ("wss", "quic")):
+    if any(files) and common.has_tls:
         # As above: only who uses TLS pays.
         from frpd.net.certificates import client_context  # noqa: PLC0415
 

@@ -59,7 +59,8 @@ GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7
 
 def make_login(common: ClientConfig, credential: Credential, run_id: str) -> Login:
     """Return what a client says of itself; ``run_id`` is "" before it has been given one."""
-    is_required = common.native == native.REQUIRE  # then the key would only tell
+    # With native = require the token's key would only tell; an OIDC token is asked for beside it.
+    is_required = common.native == native.REQUIRE and common.authentication_method == "token"
     return Login(
         version=EMULATED_VERSION,
         hostname=platform.node(),
@@ -76,7 +77,7 @@ def make_login(common: ClientConfig, credential: Credential, run_id: str) -> Log
 
 def closed_hint(config: ClientConfig) -> str:
     """Return what may be wrong if the server closes where a login should be answered."""
-    return "" if config.tls_enable or config.protocol in ("wss", "quic") else TLS_ONLY
+    return "" if config.has_tls else TLS_ONLY
 
 
 class Offer:

@@ -204,7 +204,7 @@ def _session(service: Service, now: float, loop_now: float) -> SessionSnapshot:
     return SessionSnapshot(
         address=join_host_port(config.server_addr, config.server_port),
         protocol=config.protocol,
-        tls=config.tls_enable or config.protocol == "wss",
+        tls=config.has_tls,
         is_connected=facts.is_connected,
         since=None if facts.since is None else round(now + facts.since - loop_now, 1),
         retry_in_seconds=_until(facts.retry_at, loop_now),

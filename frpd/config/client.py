@@ -82,6 +82,11 @@ class ClientConfig:
     nat_hole_stun_server: str = "stun.easyvoip.com:3478"
 
     @property
+    def has_tls(self) -> bool:
+        """Whether the way to the server is in TLS: by tls_enable, or as part of the carrier."""
+        return self.tls_enable or self.protocol in ("wss", "quic")
+
+    @property
     def shares_connection(self) -> bool:
         """Whether all streams share one connection: by tcp_mux, or as QUIC always does."""
         return self.tcp_mux or self.protocol == "quic"

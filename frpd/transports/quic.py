@@ -131,7 +131,7 @@ class QuicLink:
         self._first = None
         self._stop_waiting()
         if self._session is not None:
-            self._session.close()
+            self._session.finish()
 
     def last_input_at(self) -> float:
         """See ServerLink.last_input_at: of the connection."""

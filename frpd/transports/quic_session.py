@@ -224,6 +224,13 @@ class QuicSession:
         else:
             self._say_closed("")
 
+    def finish(self) -> None:
+        """Close now, behind what may still leave: for who may be about to stop the loop."""
+        self._closing = True
+        self._flush()
+        if not self._over:
+            self._say_closed("")
+
     def abort(self, reason: str) -> None:
         """See StreamLink.abort."""
         self._closing = True

@@ -38,7 +38,7 @@ def named_files(config: ServerConfig | ClientConfig) -> Iterable[tuple[str, str]
     is_used = (
         bool(config.tls_cert_file and config.tls_key_file)
         if isinstance(config, ServerConfig)
-        else config.tls_enable or config.protocol == "wss"
+        else config.has_tls
     )
     named = []
     if is_used and config.tls_key_file:

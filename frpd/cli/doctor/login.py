@@ -199,7 +199,7 @@ def _silent(common: ClientConfig, text: str) -> Finding:
 def _how(common: ClientConfig, result: LoginResult) -> str:
     kind = f"frp {result.version}" if not result.features else "frpd"
     words = [kind, common.protocol, f"tcp_mux {'on' if common.tcp_mux else 'off'}"]
-    if common.tls_enable or common.protocol == "wss":
+    if common.has_tls:
         words.append("TLS")
     if native.SEAL in result.features:
         words.append("sealed")
@@ -209,7 +209,7 @@ def _how(common: ClientConfig, result: LoginResult) -> str:
 def _weak(common: ClientConfig, result: LoginResult) -> Iterable[Finding]:
     if native.SEAL in result.features:
         return
-    if common.tls_enable or common.protocol == "wss":
+    if common.has_tls:
         if not common.tls_trusted_ca_file:
             yield warning(
                 "TLS is on, but anybody's certificate is taken for the server's",

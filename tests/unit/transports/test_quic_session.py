@@ -94,6 +94,19 @@ def test_what_was_written_arrives_before_the_end(world: World) -> None:
     assert pair.near.ends() is None
 
 
+def test_who_finishes_says_what_is_left_and_waits_for_nothing(world: World) -> None:
+    pair = QuicPair(world)
+    pair.join()
+    near, far = pair.streams()
+    near.write(b"last words")
+    pair.near.finish()
+    assert pair.out.is_released
+    pair.near.finish()
+    pair.until(lambda: pair.lost)
+    assert far.read(100) == b"last words"
+    assert pair.lost == ["closed by the peer"]
+
+
 def test_a_close_waits_no_longer_than_it_says(world: World) -> None:
     pair = QuicPair(world)
     pair.join()
