@@ -165,18 +165,20 @@ class KcpSession:
             offset += HEADER_BYTES
             if found != self.conversation or length > end - offset:
                 return False
-            moved = self._take_una(una, window)
+            answered = self._flight.get(number) if command == ACK else None
+            self._take_una(una, window)
             if command == PUSH:
                 inbox.take(number, timestamp, data[offset : offset + length])
             elif command == ACK:
+                # A segment that parity brought back late is acknowledged with its first time: that
+                # says how long parity took, not the way. So only the last sending is measured.
+                if answered is not None and answered.timestamp == timestamp:
+                    self._round_trip.measured((clock - timestamp) & _MASK)
                 if self._flight.pop(number, None) is not None:
-                    moved = True
                     self._allowance.arrived(1)
                     if newest is None or (number - newest[0]) & _MASK < _HALF:
                         newest = (number, timestamp)
                     self._shrink()
-                if moved:
-                    self._round_trip.measured((clock - timestamp) & _MASK)
             elif command == WINDOW_ASK:
                 inbox.opened = True  # which is told
             elif command != WINDOW_TELL:

@@ -325,3 +325,21 @@ def test_an_answer_alone_moves_the_window() -> None:
     assert heads(session.bodies_to_send(0.0)) == [(PUSH, 0), (PUSH, 1)]
     session.receive(segment(ACK, number=1) + segment(ACK, number=0), 0, 0.0)
     assert heads(session.bodies_to_send(0.0)) == [(PUSH, 2), (PUSH, 3)]
+
+
+def test_a_segment_that_parity_brings_back_late_is_no_slow_way() -> None:
+    near, far = (KcpSession(7, send_window=128, receive_window=128) for _ in range(2))
+    near.send(b"lost at first")
+    [first] = near.bodies_to_send(0.0)
+    near.handle_deadline(0.3)
+    for body in near.bodies_to_send(0.3):
+        far.receive(body, 0, 0.32)
+    for body in far.bodies_to_send(0.32):
+        near.receive(body, 0, 0.34)
+    near.send(b"later")
+    for body in [*near.bodies_to_send(1.0), first]:
+        far.receive(body, 0, 1.02)
+    for body in far.bodies_to_send(1.02):
+        near.receive(body, 0, 1.04)
+    assert not near.unsent_or_unacked
+    assert near._round_trip.timeout <= 200
