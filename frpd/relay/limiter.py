@@ -148,13 +148,21 @@ class LimitedEndpoint:
 
     def write(self, data: Buffer) -> int:
         """See Endpoint.write; also blocked while it may not."""
-        allowed = self._writes.allow()
-        if not allowed:
-            self._rewatch()
-            return 0
-        taken = self._inner.write(data if len(data) <= allowed else memoryview(data)[:allowed])
-        self._writes.spend(taken)
-        return taken
+        view, total = memoryview(data), 0
+        # Not every endpoint says again and again that it takes bytes: after a short write either
+        # the limit has to resume us, or the inner endpoint.
+        while total < len(view):
+            allowed = self._writes.allow()
+            if not allowed:
+                self._rewatch()
+                break
+            part = view[total : total + allowed]
+            taken = self._inner.write(part)
+            self._writes.spend(taken)
+            total += taken
+            if taken < len(part):
+                break
+        return total
 
     def room(self) -> int:
         """See Endpoint.room."""

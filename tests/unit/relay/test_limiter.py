@@ -15,7 +15,7 @@ from frpd.relay.relay import Ending, Relay, RelayResult
 from tests.helpers.endpoint import ScriptedEndpoint
 
 if TYPE_CHECKING:
-    from frpd.net.endpoint import Endpoint
+    from frpd.net.endpoint import Callback, Endpoint
     from frpd.selector_loop import SelectorLoop
     from tests.helpers.clock import MockClock
 
@@ -23,11 +23,23 @@ RATE = 10_000
 BURST = RATE // 10
 
 
+class OnceTold(ScriptedEndpoint):
+    """Says only once for each watch that it takes bytes, as streams of yamux do."""
+
+    def watch(self, on_readable: Callback | None, on_writable: Callback | None) -> None:
+        def once() -> None:
+            self._on_writable = None
+            assert on_writable is not None
+            on_writable()
+
+        super().watch(on_readable, once if on_writable else None)
+
+
 class Pair:
     """A service and a limited work connection, joined."""
 
     def __init__(self, loop: SelectorLoop, limiter: Limiter, *, wrapped: bool = False) -> None:
-        self.local, self.work = ScriptedEndpoint(loop, "a"), ScriptedEndpoint(loop, "b")
+        self.local, self.work = ScriptedEndpoint(loop, "a"), OnceTold(loop, "b")
         limited: Endpoint = limiter.limit(self.work)
         self.results: list[RelayResult] = []
         self.relay = Relay(
@@ -117,6 +129,23 @@ def test_a_relay_that_was_cut_leaves_the_line(loop: SelectorLoop, clock: MockClo
     assert loop.timer_count == 1
     stays.relay.abort("test")
     assert loop.timer_count == 0
+
+
+def test_a_short_write_goes_on_by_itself(loop: SelectorLoop, clock: MockClock) -> None:
+    limiter = Limiter(loop, RATE)
+    others = [Pair(loop, limiter) for _ in range(2)]
+    for pair in others:
+        pair.work.say(bytes(50_000))
+    inner = OnceTold(loop)
+    limited = limiter.limit(inner)
+    unsent = bytearray(5 * BURST)
+
+    def writable() -> None:
+        del unsent[: limited.write(unsent)]
+
+    limited.watch(None, writable)
+    pass_time(loop, clock, 2.0)
+    assert inner.got == bytes(5 * BURST)
 
 
 def test_what_is_put_back_is_not_counted_twice(loop: SelectorLoop) -> None:
