@@ -41,6 +41,8 @@ class ProxySettings:
     remote_port: int
     use_encryption: bool
     use_compression: bool
+    bandwidth_limit: str
+    bandwidth_limit_mode: str
     group: str
     domains: tuple[str, ...]
     subdomain: str
@@ -229,6 +231,8 @@ def _settings(request: NewProxy, remote_addr: str) -> ProxySettings:
         remote_port=int(port) if port.isdecimal() else 0,
         use_encryption=request.use_encryption,
         use_compression=request.use_compression,
+        bandwidth_limit=request.bandwidth_limit,
+        bandwidth_limit_mode=request.bandwidth_limit_mode,
         group=request.group,
         domains=tuple(request.custom_domains),
         subdomain=request.subdomain,

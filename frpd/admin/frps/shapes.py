@@ -153,6 +153,8 @@ def proxy_conf(proxy: ProxySnapshot) -> Object | None:
         "use_compression": settings.use_compression,
         "group": settings.group,
         "group_key": "",
+        "bandwidth_limit": settings.bandwidth_limit,
+        "bandwidth_limit_mode": settings.bandwidth_limit_mode,
         "name": name,
         "type": proxy_type,
         "metas": dict(settings.metas),
@@ -194,8 +196,8 @@ def new_conf(settings: ProxySettings) -> Object:
         "transport": {
             "useEncryption": settings.use_encryption,
             "useCompression": settings.use_compression,
-            "bandwidthLimit": "",
-            "bandwidthLimitMode": "",
+            "bandwidthLimit": settings.bandwidth_limit,
+            "bandwidthLimitMode": settings.bandwidth_limit_mode,
         },
         "loadBalancer": {"group": settings.group},
     }

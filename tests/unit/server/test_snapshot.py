@@ -15,12 +15,22 @@ def test_a_proxy_is_described_as_it_was_asked_for(world: World) -> None:
     house = House(world)
     client = house.client(run_id="me", user="ann")
     port = free_port()
-    client.new_proxy("web", port, use_compression=True, group_key="hidden", sk="hidden")
+    client.new_proxy(
+        "web",
+        port,
+        use_compression=True,
+        group_key="hidden",
+        sk="hidden",
+        bandwidth_limit="1MB",
+        bandwidth_limit_mode="server",
+    )
     (proxy,) = outcome(take_snapshot(house.service, world.loop)).proxies
     assert (proxy.figures.name, proxy.figures.run_id, proxy.user) == ("web", "me", "ann")
     assert proxy.remote_addr == f":{port}"
     assert proxy.settings is not None
     assert (proxy.settings.remote_port, proxy.settings.use_compression) == (port, True)
+    limit = proxy.settings.bandwidth_limit, proxy.settings.bandwidth_limit_mode
+    assert limit == ("1MB", "server")
     assert "hidden" not in repr(proxy)
 
 
