@@ -111,7 +111,6 @@ def test_the_log_says_it_too(office: Office, caplog: pytest.LogCaptureFixture) -
         ("[common\n", 1, "frpc.ini"),
         ("[common]\nserver_port = x\n", 2, "server_port"),
         ("[common]\n[web]\ntype = tcp\nlocal_port = x\nremote_port = 1\n", 3, "local_port"),
-        ("[common]\nprotocol = quic\n", 1, "protocol: 'quic' cannot be used yet"),
         ("[common]\nincludes = /nowhere/*.ini\n", 2, "directory of /nowhere/*.ini not exist"),
         ("[common]\nuser = {{ .Envs.NOBODY\n", 1, "frpc.ini"),
     ],
