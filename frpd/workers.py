@@ -95,6 +95,10 @@ class WorkerPool:
         """Number of jobs in work."""
         return self._busy
 
+    def now(self) -> float:
+        """Return the loop's time."""
+        return self._loop.now()
+
     def submit(
         self,
         work: Callable[[], _T],

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from frpd.auth.oidc import OidcAuthenticator
 from frpd.auth.token import TokenAuthenticator
 
 AUTHENTICATORS: Final = {
+    "oidc": OidcAuthenticator,
     "token": TokenAuthenticator,
 }
 """By the value of ``authentication_method``."""

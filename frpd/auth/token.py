@@ -95,6 +95,20 @@ class TokenAuthenticator:
         """Return the client's fields for NewWorkConn."""
         return self.login_fields(now_unix) if self._new_work_conns else Credential()
 
+    @property
+    def heartbeats(self) -> bool:
+        """Whether pings need a key."""
+        return self._heartbeats
+
+    @property
+    def new_work_conns(self) -> bool:
+        """Whether new work connections need a key."""
+        return self._new_work_conns
+
+    def for_session(self) -> TokenAuthenticator:
+        """Return what checks one session: all are alike here."""
+        return self
+
     def verify_login(
         self, login: SignedLogin, now_unix: int, *, proves_later: bool = False
     ) -> None:
@@ -111,8 +125,7 @@ class TokenAuthenticator:
         Raises:
             AuthError: refused.
         """
-        if _version_numbers(login.version) < _OLDEST_CLIENT:
-            raise AuthError("Please upgrade your frpc version to at least 0.18.0")
+        check_version(login.version)
         if 0 < self._timeout_seconds < now_unix - login.timestamp:
             raise AuthError("authorization timeout")
         if not (proves_later and not login.privilege_key) and not self._holds(login):
@@ -139,6 +152,16 @@ class TokenAuthenticator:
     def _holds(self, message: Signed) -> bool:
         expected = privilege_key(self._token.reveal(), message.timestamp)
         return hmac.compare_digest(expected.encode(), message.privilege_key.encode())
+
+
+def check_version(version: str) -> None:
+    """Refuse clients that are too old.
+
+    Raises:
+        AuthError: this one is.
+    """
+    if _version_numbers(version) < _OLDEST_CLIENT:
+        raise AuthError("Please upgrade your frpc version to at least 0.18.0")
 
 
 def _version_numbers(version: str) -> tuple[int, int, int]:

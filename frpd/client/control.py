@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frpd.auth.token import TokenAuthenticator
+from frpd.auth.token import Credential
+from frpd.client.credentials import Credentials
 from frpd.client.nathole.answers import Answers
 from frpd.client.proxy_table import ProxyTable, Send
-from frpd.clock import unix_now
 from frpd.entropy import Entropy
 from frpd.errors import FrpError, TransportError
 from frpd.log import PrefixLogger
@@ -59,7 +59,7 @@ class ControlSession:
         server_udp: where it helps clients to punch holes, up to 0.48.
         seal: of a sealed session.
         entropy: for the nonces of a sealed one, and for names.
-        auth: for pings and work connections.
+        credentials: for pings and work connections.
         table: the proxies.
         heartbeat_interval_seconds: between pings; <= 0 for none.
         heartbeat_timeout_seconds: without a pong the session is lost; <= 0 for never.
@@ -79,7 +79,7 @@ class ControlSession:
         server_udp: tuple[str, int] | None = None,
         seal: SessionSeal | None,
         entropy: Entropy,
-        auth: TokenAuthenticator,
+        credentials: Credentials,
         table: ProxyTable,
         heartbeat_interval_seconds: float,
         heartbeat_timeout_seconds: float,
@@ -98,7 +98,7 @@ class ControlSession:
         self._link = link
         self._stream = stream
         self._entropy = entropy
-        self._auth = auth
+        self._credentials = credentials
         self._table = table
         self._interval = heartbeat_interval_seconds
         self._timeout = heartbeat_timeout_seconds
@@ -244,7 +244,14 @@ class ControlSession:
 
     def _send_ping(self) -> None:
         self.log.debug("send heartbeat to server")
-        self._stream.send(Ping(*self._auth.ping_fields(unix_now())))
+        self._credentials.for_ping(self._say_ping, self._no_credential)
+
+    def _say_ping(self, credential: Credential) -> None:
+        if not self._closed:
+            self._stream.send(Ping(*credential))
+
+    def _no_credential(self, reason: str) -> None:
+        self.log.warning("%s", reason)
 
     def _probe_due(self) -> None:
         # On a slow link the answer waits behind our own data: other bytes count as well.
@@ -285,11 +292,23 @@ class ControlSession:
         if self._closed:
             endpoint.abort()
             return
-        if self.seal is None:
-            hello = NewWorkConn(self.run_id, *self._auth.new_work_conn_fields(unix_now()))
-            seal = None
-        else:
-            hello, seal = self._sealed_hello(self.seal, endpoint)
+        if self.seal is not None:
+            self._bring(endpoint, *self._sealed_hello(self.seal, endpoint))
+            return
+
+        def bring(credential: Credential) -> None:
+            if self._closed:
+                endpoint.abort()
+            else:
+                self._bring(endpoint, NewWorkConn(self.run_id, *credential), None)
+
+        def failed(reason: str) -> None:
+            self._no_credential(reason)
+            endpoint.abort()
+
+        self._credentials.for_work(bring, failed)
+
+    def _bring(self, endpoint: Endpoint, hello: NewWorkConn, seal: StreamSeal | None) -> None:
         work = WorkConn(self._loop, endpoint, seal, self._work_started, self._work_ended)
         work.send(hello)
         self._idle.add(work)

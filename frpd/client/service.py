@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frpd.auth.token import TokenAuthenticator
+from frpd.auth.token import Credential
 from frpd.client.control import PROBE_SECONDS, ControlSession
+from frpd.client.credentials import make_credentials, seals_with_token
 from frpd.client.health.watch import HealthWatch
 from frpd.client.history import Event, SessionHistory
 from frpd.client.login import Backoff
@@ -40,7 +41,6 @@ from frpd.net.endpoint import Endpoint
 from frpd.net.pipes import PipePool
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
-from frpd.proto.message.types import Login
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.limiter import limiter_for
 from frpd.relay.relay import Running
@@ -91,14 +91,10 @@ class Service:
         self._on_fatal = on_fatal
         self._on_first_login = on_first_login
         self._transport = way_to_server(loop, connector, common, entropy)
-        self._auth = TokenAuthenticator(
-            common.token,
-            0,
-            heartbeats=common.authenticate_heartbeats,
-            new_work_conns=common.authenticate_new_work_conns,
-        )
+        self._credentials = make_credentials(loop, pool, common)
         self._cipher_key = derive_key(common.token.reveal())
-        token = common.token.reveal() if common.native != native.OFF else None
+        may_seal = common.native != native.OFF and seals_with_token(common)
+        token = common.token.reveal() if may_seal else None
         self._secret = StretchedSecret(pool, token)
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
         self._holes = HoleContext(
@@ -311,12 +307,23 @@ class Service:
     def _stream_opened(self, endpoint: Endpoint) -> None:
         """Log in, once it is known what can be offered."""
         self._entering = endpoint
-        self._secret.when_ready(self._say_login)
+        self._secret.when_ready(
+            lambda: self._credentials.for_login(
+                lambda credential: self._say_login(endpoint, credential),
+                lambda reason: self._no_credential(endpoint, reason),
+            )
+        )
 
-    def _say_login(self) -> None:
-        endpoint, self._entering = self._entering, None
-        if endpoint is None:
+    def _no_credential(self, endpoint: Endpoint, reason: str) -> None:
+        if self._entering is endpoint:
+            self._entering = None
+            endpoint.abort()
+            self._unreachable(TransportError(reason))
+
+    def _say_login(self, endpoint: Endpoint, credential: Credential) -> None:
+        if self._entering is not endpoint:
             return  # lost or given up meanwhile
+        self._entering = None
         if self._common.native == native.REQUIRE and self._secret.value is None:
             endpoint.abort()
             self._refused(NO_SEAL)
@@ -324,16 +331,13 @@ class Service:
         self._login = LoginAttempt(
             self._loop,
             endpoint,
-            self._make_login(),
+            make_login(self._common, credential, self._run_id),
             Offer(self._common, self._secret.value, self._entropy),
             cipher_key=self._cipher_key,
             on_entered=self._entered,
             on_refused=self._refused,
             on_failed=self._unreachable,
         )
-
-    def _make_login(self) -> Login:
-        return make_login(self._common, self._auth.login_fields(unix_now()), self._run_id)
 
     def _entered(self, entry: Entry) -> None:
         self._login = None
@@ -368,7 +372,7 @@ class Service:
             server_udp=self._helper_of(answer.server_udp_port),
             seal=entry.seal,
             entropy=self._entropy,
-            auth=self._auth,
+            credentials=self._credentials,
             table=self.table,
             heartbeat_interval_seconds=self._common.heartbeat_interval,
             heartbeat_timeout_seconds=self._common.heartbeat_timeout,

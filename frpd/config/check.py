@@ -39,10 +39,29 @@ def check_server(values: Values, reader: SectionReader) -> None:
         if values["tcpmux_httpconnect_port"] and values["tcpmux_httpconnect_port"] == values[key]:
             message = f"{values[key]} is {key} as well; accepted: a port of its own"
             reader.error("tcpmux_httpconnect_port", message)
+    _check_oidc(values, reader, ("oidc_issuer",))
+    if values["authentication_method"] == "oidc" and not has_jwt():
+        message = "oidc needs the library PyJWT (Debian: python3-jwt; pip: the extra oidc)"
+        reader.error("authentication_method", message)
     if values["dashboard_tls_mode"]:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def has_jwt() -> bool:
+    """Return whether tokens of OIDC providers can be checked."""
+    from importlib.util import find_spec  # noqa: PLC0415 (few files ask for it)
+
+    return find_spec("jwt") is not None
+
+
+def _check_oidc(values: Values, reader: SectionReader, needed: tuple[str, ...]) -> None:
+    if values["authentication_method"] != "oidc":
+        return
+    for key in needed:
+        if not values[key]:
+            reader.error(key, "missing; authentication_method = oidc needs it")
 
 
 PLUGIN_OPS = ("Login", "NewProxy", "CloseProxy", "Ping", "NewWorkConn", "NewUserConn")
@@ -82,6 +101,7 @@ def _networks(items: tuple[str, ...], reader: SectionReader) -> tuple[str, ...]:
 def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:
     """Complete [common] of frpc."""
     values["upstream"] = _upstream(values, reader, environ)
+    _check_oidc(values, reader, ("oidc_client_id", "oidc_token_endpoint_url"))
     interval, timeout = values["heartbeat_interval"], values["heartbeat_timeout"]
     if reader.dialect is Dialect.OLD and interval <= 0:
         reader.error("heartbeat_interval", f"{interval} cannot be used; accepted: 1 or more")

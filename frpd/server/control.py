@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
+from frpd.auth.oidc import OidcAuthenticator
+from frpd.auth.token import TokenAuthenticator
 from frpd.errors import AuthError, FrpError, LimitError, PluginError, ProxyError
 from frpd.log import get_logger
 from frpd.proto import native
@@ -76,6 +78,7 @@ class ControlSession:
         features: what both ends are able to, see frpd.proto.native.
         seal: of a sealed session.
         keys: that it logged in with.
+        auth: checks its pings and work connections.
         hooks: are asked about its messages.
         pool_count: work connections to keep ready.
         user_conn_timeout_seconds: how long a visitor waits for one.
@@ -96,6 +99,7 @@ class ControlSession:
         features: frozenset[str],
         seal: SessionSeal | None,
         keys: LoginKeys,
+        auth: TokenAuthenticator | OidcAuthenticator,
         hooks: Hooks,
         pool_count: int,
         user_conn_timeout_seconds: float,
@@ -108,6 +112,7 @@ class ControlSession:
         self.features = features
         self.seal = seal
         self.keys = keys
+        self.auth = auth
         self._hooks = hooks
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
@@ -280,8 +285,21 @@ class ControlSession:
         self.close("invalid ping")
 
     def _check_ping(self, message: Ping) -> None:
+        if not self.auth.heartbeats:
+            self._take_ping(message)
+            return
+
+        def ready() -> None:
+            if not self._closed:
+                self._take_ping(message)
+                self._inbox.go_on()
+
+        self._inbox.hold()
+        self.keys.when_ready(message, ready)
+
+    def _take_ping(self, message: Ping) -> None:
         try:
-            self.keys.auth.verify_ping(message)
+            self.auth.verify_ping(message)
         except AuthError as error:
             self._refuse_ping(message, error)
             return

@@ -24,13 +24,13 @@ class Inbox:
 
     def __init__(self, handle: Callable[[Message], None]) -> None:
         self._handle = handle
-        self._held = False
+        self._held = 0
         self._waiting: deque[Message] = deque()
 
     @property
     def is_held(self) -> bool:
         """Whether a message waits for a decision."""
-        return self._held
+        return self._held > 0
 
     def receive(self, message: Message) -> None:
         """Hand a message on, now or in its turn.
@@ -46,12 +46,12 @@ class Inbox:
             raise LimitError(f"{MAX_WAITING} messages wait for a decision about another")
 
     def hold(self) -> None:
-        """Keep what comes until ``go_on``."""
-        self._held = True
+        """Keep what comes until ``go_on`` was called as often."""
+        self._held += 1
 
     def go_on(self) -> None:
-        """The decision is there: hand on what has come meanwhile."""
-        self._held = False
+        """A decision is there: hand on what has come meanwhile, if no other is awaited."""
+        self._held -= 1
         while self._waiting and not self._held:
             self._handle(self._waiting.popleft())
 

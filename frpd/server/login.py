@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from frpd.auth.oidc import OidcAuthenticator
+from frpd.auth.token import TokenAuthenticator
 from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
@@ -58,6 +60,8 @@ class Arrival:
     run_id: str = ""
     features: frozenset[str] = frozenset()
     seal: SessionSeal | None = None
+    auth: TokenAuthenticator | OidcAuthenticator | None = None
+    """Checks what the session says; None until its login is checked."""
     is_cleared: bool = False
     """No server plugin has anything against it, or none is to be asked."""
 
@@ -113,7 +117,8 @@ class LoginDesk:
         arrival = Arrival(
             connection, stream, login, self._keys, is_cleared=not self._hooks.want(LOGIN)
         )
-        if arrival.is_cleared and not self._has_to_wait(login):
+        is_settled = arrival.is_cleared and self._keys.provider is None
+        if is_settled and not self._has_to_wait(login):
             return self._decide(arrival)
 
         def not_yet(message: Message) -> None:
@@ -162,6 +167,11 @@ class LoginDesk:
         if not (arrival.is_cleared or native.SEAL in arrival.features):
             self._ask(arrival, self._decide_late)
             return True
+        if arrival.auth is None:
+            arrival.auth = arrival.keys.auth.for_session()
+            if arrival.keys.provider is not None:
+                arrival.keys.when_ready(login, lambda: self._decide_late(arrival))
+                return True
         try:
             self._check(arrival, sealed=native.SEAL in arrival.features)
         except AuthError as error:
@@ -218,7 +228,8 @@ class LoginDesk:
                 "this server takes sealed sessions only (native = require): use an frpd client"
                 " that has the same token and is not set to native = off"
             )
-        arrival.keys.auth.verify_login(login, unix_now(), proves_later=sealed)
+        assert arrival.auth is not None
+        arrival.auth.verify_login(login, unix_now(), proves_later=sealed)
         resident = self._residents.get(login.run_id)
         if resident is not None and resident.is_sealed and not sealed:
             raise AuthError(f"run id [{login.run_id}] belongs to a sealed session")

@@ -6,11 +6,15 @@ go on with them when the server has got others meanwhile.
 
 from __future__ import annotations
 
-from frpd.auth.token import TokenAuthenticator
+from collections.abc import Callable
+
+from frpd.auth.oidc import Expected, OidcAuthenticator
+from frpd.auth.token import Signed, TokenAuthenticator
 from frpd.config.server import ServerConfig
 from frpd.errors import LimitError
 from frpd.proto import native
 from frpd.proto.ciphers import derive_key
+from frpd.server.provider_keys import ProviderKeys
 from frpd.transports.stretched import StretchedSecret
 from frpd.workers import WorkerPool
 
@@ -21,22 +25,25 @@ class LoginKeys:
     Args:
         config: of the server.
         secret: its token, stretched; without a value when nothing may be sealed.
+        provider: has the keys of the identity provider; None with another method.
 
     Attributes:
         auth: checks what logins, pings and work connections say.
         cipher_key: of frp's own cipher.
         secret: as given.
+        provider: as given.
     """
 
-    __slots__ = ("_text", "auth", "cipher_key", "secret")
+    __slots__ = ("_text", "auth", "cipher_key", "provider", "secret")
 
-    def __init__(self, config: ServerConfig, secret: StretchedSecret) -> None:
-        self.auth = TokenAuthenticator(
-            config.token,
-            config.authentication_timeout,
-            heartbeats=config.authenticate_heartbeats,
-            new_work_conns=config.authenticate_new_work_conns,
-        )
+    def __init__(
+        self,
+        config: ServerConfig,
+        secret: StretchedSecret,
+        provider: ProviderKeys | None = None,
+    ) -> None:
+        self.provider = provider
+        self.auth = _authenticator(config, provider)
         self.cipher_key = derive_key(config.token.reveal())
         self.secret = secret
         self._text = _to_stretch(config)
@@ -44,7 +51,16 @@ class LoginKeys:
     @classmethod
     def begin(cls, pool: WorkerPool, config: ServerConfig) -> LoginKeys:
         """Return the first ones of a server; a worker stretches the token."""
-        return cls(config, StretchedSecret(pool, _to_stretch(config)))
+        is_oidc = config.authentication_method == "oidc"
+        provider = ProviderKeys(pool, config.oidc_issuer) if is_oidc else None
+        return cls(config, StretchedSecret(pool, _to_stretch(config)), provider)
+
+    def when_ready(self, message: Signed, then: Callable[[], None]) -> None:
+        """Call ``then``, maybe now, when all is there that this is checked with."""
+        if self.provider is None:
+            then()
+        else:
+            self.provider.prepare(message.privilege_key, then)
 
     @property
     def can_seal(self) -> bool:
@@ -59,8 +75,8 @@ class LoginKeys:
         """
         text = _to_stretch(config)
         if text == self._text and self.can_seal:
-            return LoginKeys(config, self.secret)
-        keys = LoginKeys(config, StretchedSecret(pool, text))
+            return LoginKeys(config, self.secret, self.provider)
+        keys = LoginKeys(config, StretchedSecret(pool, text), self.provider)
         if text and not keys.can_seal:
             raise LimitError("the token cannot be stretched now: too much waits for the workers")
         return keys
@@ -71,4 +87,31 @@ class LoginKeys:
 
 
 def _to_stretch(config: ServerConfig) -> str | None:
-    return config.token.reveal() if config.native != native.OFF else None
+    token = config.token.reveal()
+    if config.native == native.OFF or (config.authentication_method == "oidc" and not token):
+        return None
+    return token
+
+
+def _authenticator(
+    config: ServerConfig, provider: ProviderKeys | None
+) -> TokenAuthenticator | OidcAuthenticator:
+    if provider is None:
+        return TokenAuthenticator(
+            config.token,
+            config.authentication_timeout,
+            heartbeats=config.authenticate_heartbeats,
+            new_work_conns=config.authenticate_new_work_conns,
+        )
+    expected = Expected(
+        config.oidc_issuer,
+        config.oidc_audience,
+        skip_expiry=config.oidc_skip_expiry_check,
+        skip_issuer=config.oidc_skip_issuer_check,
+    )
+    return OidcAuthenticator(
+        provider,
+        expected,
+        heartbeats=config.authenticate_heartbeats,
+        new_work_conns=config.authenticate_new_work_conns,
+    )

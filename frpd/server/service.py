@@ -308,6 +308,7 @@ class Service:
             features=arrival.features,
             seal=arrival.seal,
             keys=arrival.keys,
+            auth=arrival.auth or arrival.keys.auth,
             hooks=self.hooks,
             pool_count=max(0, min(login.pool_count, config.max_pool_count)),
             user_conn_timeout_seconds=config.user_conn_timeout,

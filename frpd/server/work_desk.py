@@ -73,8 +73,23 @@ class WorkDesk:
     ) -> bool:
         if control.seal is not None:
             return self._take_sealed(control, connection, hello, work)
+        if not control.auth.new_work_conns:
+            return control.work_arrived(WorkStream(work))
+        if control.keys.provider is None:
+            return self._take_checked(control, connection, hello, work)
+
+        def ready() -> None:
+            if not self._take_checked(control, connection, hello, work):
+                work.close()
+
+        control.keys.when_ready(hello, ready)
+        return True
+
+    def _take_checked(
+        self, control: ControlSession, connection: Connection, hello: NewWorkConn, work: Endpoint
+    ) -> bool:
         try:
-            control.keys.auth.verify_new_work_conn(hello)
+            control.auth.verify_new_work_conn(hello)
         except AuthError as error:
             self._refuse(control, connection, work, error)
             return False

@@ -36,8 +36,8 @@ def test_bad_flag_is_an_error_that_names_it() -> None:
         server_from_flags({"bind_prot": "1"})
 
 
-def test_flag_for_a_protection_that_is_missing_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="authentication_method = oidc is not supported yet"):
+def test_flag_for_a_protection_that_is_incomplete_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="oidc_issuer: missing; authentication_method = oidc needs it"):
         server_from_flags({"authentication_method": "oidc"})
 
 
