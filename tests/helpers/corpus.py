@@ -139,11 +139,6 @@ def first_version(path: Path) -> tuple[int, int]:
     return 0, int(found[1])
 
 
-def is_unserved(said: str) -> bool:
-    """Return whether frps or frpc refuses a file only for what it will be able to do one day."""
-    return "supported yet" in said or "used yet" in said
-
-
 def golden(path: Path, dialect: str) -> Json:
     """Return what a file should mean in a dialect."""
     text = (EXPECTED / path.parent.name / f"{path.stem}.json").read_text("utf-8")
