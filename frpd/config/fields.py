@@ -371,7 +371,7 @@ PROXY: Rows = (
     Field("bandwidth_limit_mode", STR, "client", "0.47", "Which end keeps the limit.",
           choices=("client", "server")),
     Field("meta_", MAP, NO_PARAMS, "0.31", "Free-form facts about the proxy, for server plugins.",
-          attr="metas", state=PLANNED, sample="team = shop"),
+          attr="metas", sample="team = shop"),
     Field("role", STR, "server", SEED, "server, or visitor for the other end of stcp and xtcp.",
           choices=("server", "visitor"), attr="role"),
     Field("name", STR, "", "0.36", "Leftover: the section's name counts.", state=IGNORED),
