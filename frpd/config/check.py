@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
+MAX_TOKEN_BYTES = 4096
+"""Of token_file."""
 BY_DATAGRAMS = ("kcp", "quic")
 """What of ``protocol`` comes by no proxy; frp, too, dials past it."""
 
 
 def check_server(values: Values, reader: SectionReader) -> None:
     """Complete [common] of frps."""
+    _token_from_file(values, reader)
     for key in ("proxy_bind_addr", "dashboard_addr"):
         values[key] = values[key] or values["bind_addr"]
     if not values["dashboard_user"] and not values["dashboard_pwd"]:
@@ -47,6 +50,27 @@ def check_server(values: Values, reader: SectionReader) -> None:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def _token_from_file(values: Values, reader: SectionReader) -> None:
+    path = values["token_file"]
+    if not path:
+        return
+    if reader.present("token"):
+        reader.error("token_file", "token is set as well; accepted: one of the two")
+        return
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TOKEN_BYTES + 1)
+    except (OSError, ValueError) as error:
+        what = error.strerror if isinstance(error, OSError) else error
+        reader.error("token_file", f"cannot read {path}: {what}")
+        return
+    text = data.decode("utf-8", "surrogateescape").strip()
+    if not text or len(data) > MAX_TOKEN_BYTES:
+        message = f"{path} has {len(data)} bytes; accepted: a token, {MAX_TOKEN_BYTES} at most"
+        reader.error("token_file", message)
+    values["token"] = Secret(text)
 
 
 def has_jwt() -> bool:
@@ -100,6 +124,7 @@ def _networks(items: tuple[str, ...], reader: SectionReader) -> tuple[str, ...]:
 
 def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:
     """Complete [common] of frpc."""
+    _token_from_file(values, reader)
     values["upstream"] = _upstream(values, reader, environ)
     _check_oidc(values, reader, ("oidc_client_id", "oidc_token_endpoint_url"))
     interval, timeout = values["heartbeat_interval"], values["heartbeat_timeout"]

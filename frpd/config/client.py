@@ -24,6 +24,7 @@ class ClientConfig:
     server_addr: str = "0.0.0.0"  # noqa: S104
     server_port: int = 7000
     token: Secret = NO_SECRET
+    token_file: str = ""
     user: str = ""
     start: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ class ServerConfig:
     bind_port: int = 7000
     proxy_bind_addr: str = ""
     token: Secret = NO_SECRET
+    token_file: str = ""
     authentication_timeout: int = 900
     authentication_method: str = "token"
     authenticate_heartbeats: bool = False

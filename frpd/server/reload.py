@@ -21,6 +21,7 @@ AT_ONCE: Final = "everything, at once"
 
 LIVE: Final[Mapping[str, str]] = {
     "token": LOGINS,
+    "token_file": LOGINS,
     "authentication_timeout": LOGINS,
     "authenticate_heartbeats": LOGINS,
     "authenticate_new_work_conns": LOGINS,

@@ -8,9 +8,13 @@ import pytest
 
 from frpd.config.check import BY_DATAGRAMS, check_client, check_proxy, check_server, check_visitor
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, SERVER, VISITOR, VISITOR_TYPES
+from frpd.config.load import load_client, load_server
+from frpd.errors import ConfigError
 from tests.unit.config.sections import NEW, OLD, Opened
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from frpd.config.ini import Dialect
 
 BOTH = pytest.mark.parametrize("dialect", [OLD, NEW], ids=["old", "new"])
@@ -272,3 +276,20 @@ def test_a_visitor_without_keys_is_told_what_it_lacks() -> None:
         "x.ini:1 [v] server_name: missing; it names the proxy to visit, without its user",
         "x.ini:1 [v] bind_port: missing; accepted: 1 to 65535",
     ]
+
+
+@pytest.mark.parametrize("load", [load_server, load_client], ids=["frps", "frpc"])
+def test_a_token_may_lie_in_a_file_of_its_own(tmp_path: Path, load: Any) -> None:
+    file, token = tmp_path / "frp.ini", tmp_path / "token"
+    file.write_text(f"[common]\ntoken_file = {token}\n")
+    with pytest.raises(ConfigError, match=f"token_file: cannot read {token}: No such file"):
+        load(str(file), environ={})
+    token.write_text("\n")
+    with pytest.raises(ConfigError, match=f"token_file: {token} has 1 bytes"):
+        load(str(file), environ={})
+    token.write_text("s#c;r=t\n")
+    value = load(str(file), environ={}).value
+    assert getattr(value, "common", value).token.reveal() == "s#c;r=t"
+    file.write_text(f"[common]\ntoken = x\ntoken_file = {token}\n")
+    with pytest.raises(ConfigError, match="token is set as well"):
+        load(str(file), environ={})

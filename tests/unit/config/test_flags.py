@@ -37,7 +37,7 @@ def test_bad_flag_is_an_error_that_names_it() -> None:
 
 
 def test_flag_for_a_protection_that_is_incomplete_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="oidc_issuer: missing; authentication_method = oidc needs it"):
+    with pytest.raises(ConfigError, match="oidc_issuer: missing; authentication_method = oidc"):
         server_from_flags({"authentication_method": "oidc"})
 
 
