@@ -6,7 +6,6 @@ from frpd.client.plugins import PLUGINS
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxies.xtcp import XtcpProxy
-from frpd.config.fields import PLUGINS as KNOWN_PLUGINS
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import ProxyError
 
@@ -20,16 +19,12 @@ def make_server(context: ProxyContext, config: ProxyConfig) -> ServesWork:
         ProxyError: nobody can; the text is for status and log.
     """
     kind, plugin = config.proxy_type, config.plugin
-    if kind not in PROXIES:
-        raise ProxyError(f"proxy type [{kind}] is not supported yet")
     if not plugin:
         return PROXIES[kind](context, config)
-    if plugin not in KNOWN_PLUGINS:
+    if plugin not in PLUGINS:
         raise ProxyError(f"plugin [{plugin}] is not registered")
     if kind in DATAGRAM_TYPES:
         raise ProxyError(f"plugin [{plugin}] cannot serve a proxy of type [{kind}]")
-    if plugin not in PLUGINS:
-        raise ProxyError(f"plugin [{plugin}] is not supported yet")
     if kind == "xtcp":  # each user of a tunnel is the plugin's
         return XtcpProxy(context, config, PLUGINS[plugin])
     return PLUGINS[plugin](context, config)

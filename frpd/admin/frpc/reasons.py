@@ -40,13 +40,13 @@ def reason(proxy: ProxySnapshot, session: SessionSnapshot) -> str:
         return _start_error(proxy)
     if not session.is_connected:
         return _no_session(session)
-    if proxy.phase == Phase.WAIT_START.value:
-        return "the server has not answered yet"
-    if proxy.phase == Phase.CHECK_FAILED.value:
-        return f"the health check of the local service fails{_colon(proxy.error)}"
-    if proxy.phase == Phase.NEW.value:
-        return "the first health check of the local service is under way"
-    return "the proxy is not registered"
+    ill = f"the health check of the local service fails{_colon(proxy.error)}"
+    reasons = {
+        Phase.WAIT_START.value: "the server has not answered yet",
+        Phase.CHECK_FAILED.value: ill,
+        Phase.NEW.value: "the first health check of the local service is under way",
+    }
+    return reasons.get(proxy.phase, "the proxy is not registered")
 
 
 def remedy_for(error: str) -> str:

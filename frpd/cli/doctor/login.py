@@ -19,7 +19,6 @@ from frpd.config.secret import Secret
 from frpd.entropy import SystemEntropy
 from frpd.net.address import join_host_port
 from frpd.proto import native
-from frpd.transports import TRANSPORTS
 
 LOGIN_SECONDS: Final = 4.0
 STRANGE_BYTES: Final = 16
@@ -136,7 +135,11 @@ def check_login(case: Case) -> Iterator[Finding]:
     if case.client is None or not case.can_reach:
         return
     common = case.client.common
-    if common.protocol not in TRANSPORTS:
+    if common.authentication_method == "oidc":
+        yield warning(
+            "the login was not tried: a token of the OIDC provider is frpc's alone to ask for",
+            "look at frpd-ctl status, or into the log of frpc",
+        )
         return
     (first,) = log_in([common], case.seconds(LOGIN_SECONDS), case.now_unix)
     others: dict[Variant, LoginResult] = {}

@@ -157,10 +157,10 @@ def test_warnings_are_told_and_strict_makes_errors_of_them(
     assert office.names == {"web"}
 
 
-def test_strict_minds_what_cannot_be_served_yet(office: Office) -> None:
-    visitor = {**VAULT, "type": "xtcp"}
+def test_strict_minds_what_has_no_effect(office: Office) -> None:
+    visitor = {**VAULT, "type": "xtcp", "fallback_to": "nobody"}
     office.write({}, web=WEB, ssh=SSH, peer=visitor)
-    assert "xtcp visitors cannot be served yet" in office.again(strict=True).error
+    assert "fallback_to = nobody has no effect" in office.again(strict=True).error
     assert office.names == {"web", "ssh"}
 
 

@@ -164,7 +164,8 @@ def test_a_protection_that_cannot_be_given_stops_the_start(
     file = tmp_path / "frps.ini"
     file.write_text("[common]\nauthentication_method = oidc\n")
     assert frps.main(["-c", str(file)]) == 1
-    assert "[common] oidc_issuer: missing; authentication_method = oidc needs it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "[common] oidc_issuer: missing; authentication_method = oidc needs it" in said
     assert started.config is None
 
 

@@ -171,12 +171,8 @@ def test_what_cannot_be_is_an_error_that_names_the_key(typed: str, said: str) ->
         ("tcp -l 1 word", "'word' on the command line means nothing and is ignored"),
         ("tcp visitor -l 1", "'visitor' on the command line means nothing and is ignored"),
         ("stcp -l 1 --sk k ann visitor", "'ann' on the command line means nothing and is ignored"),
-        ("tcp -l 1 --bandwidth-limit 1MB", "bandwidth_limit is not supported yet"),
-        ("tcp -l 1 --metadatas a=b", "meta_* is not supported yet"),
         ("tcp -l 1 --annotations a=b", "annotations: has no effect"),
         ("tcp -l 1 --client-id me", "client_id: has no effect"),
-        ("sudp -l 1 --sk k", "type = sudp is not supported yet"),
-        ("tcpmux -l 1 -d a.b --mux httpconnect", "type = tcpmux is not supported yet"),
     ],
 )
 def test_what_has_no_effect_is_said(typed: str, told: str) -> None:

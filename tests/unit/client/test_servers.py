@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from frpd.client.plugins import PLUGINS
 from frpd.client.plugins.base import GuestServer
+from frpd.client.proxies import PROXIES
 from frpd.client.proxies.general import GeneralProxy
 from frpd.client.servers import make_server
+from frpd.config.fields import PLUGINS as KNOWN_PLUGINS
 from frpd.config.params import Params
+from frpd.config.proxies import PROXIES as CONFIGURED
 from frpd.config.proxies import (
     HttpProxyConfig,
     ProxyConfig,
-    TcpMuxProxyConfig,
     TcpProxyConfig,
     UdpProxyConfig,
 )
@@ -36,17 +39,21 @@ def test_a_plugin_serves_in_place_of_the_type(world: World) -> None:
     assert isinstance(make_server(context, http), GuestServer)
 
 
+def test_whatever_a_file_may_ask_for_is_served() -> None:
+    assert set(PROXIES) == set(CONFIGURED)
+    assert set(PLUGINS) == set(KNOWN_PLUGINS)
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
         (tcp("nix"), "plugin [nix] is not registered"),
-        (tcp("https2http"), "plugin [https2http] is not supported yet"),
+        (tcp("https2http"), "plugin_local_addr is required"),
         (tcp("unix_domain_socket"), "plugin_unix_path not found"),
         (
             UdpProxyConfig(name="a", section="a", plugin="socks5"),
             "plugin [socks5] cannot serve a proxy of type [udp]",
         ),
-        (TcpMuxProxyConfig(name="a", section="a"), "proxy type [tcpmux] is not supported yet"),
     ],
 )
 def test_why_nobody_can(world: World, config: ProxyConfig, reason: str) -> None:

@@ -14,7 +14,7 @@ from frpd.errors import ConfigError
 from frpd.net.connector import Connector
 from frpd.net.resolver import Resolver
 from frpd.transports import TRANSPORTS
-from frpd.transports.base import Transport
+from frpd.transports.base import LinkMaker, Transport
 from frpd.transports.layers import LayeredTransport
 from frpd.transports.tcp import TcpTransport
 from tests.helpers.world import FixedEntropy, World
@@ -23,7 +23,9 @@ from tests.helpers.world import FixedEntropy, World
 def way(world: World, **common: Any) -> Transport:
     connector = Connector(world.loop, Resolver(world.pool))
     config = ClientConfig(server_addr="frps.example", server_port=7001, **common)
-    return way_to_server(world.loop, connector, config, FixedEntropy())
+    made = way_to_server(world.loop, connector, config, FixedEntropy())
+    assert not isinstance(made, LinkMaker)
+    return made
 
 
 def layers_of(transport: Transport) -> list[str]:

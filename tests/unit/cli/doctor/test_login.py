@@ -181,3 +181,9 @@ def test_by_udp_only_silence_tells_that_nobody_is_there() -> None:
     (finding,) = check_login(case_of(free_port(), protocol="kcp"))
     assert "answers no login by kcp" in finding.found
     assert "kcp_bind_port" in finding.remedy
+
+
+def test_a_token_of_a_provider_is_not_asked_for() -> None:
+    (finding,) = check_login(case_of(1, authentication_method="oidc"))
+    assert finding.verdict is Verdict.WARNING
+    assert "OIDC" in finding.found

@@ -8,7 +8,6 @@ from tests.helpers.ports import free_port
 from tests.helpers.world import World
 from tests.unit.server.house import House
 
-
 WITHOUT_PORT = (
     "proxy [p] type [tcpmux] with multiplexer [httpconnect] requires"
     " tcpmux_httpconnect_port configuration"
