@@ -87,6 +87,7 @@ class ControlSession:
         on_lost: Callable[[str], None],
     ) -> None:
         self.run_id = run_id
+        self.refusal = ""  # of our login, when it came this late
         self.features = features
         self.server_version = server_version
         self.server_udp = server_udp
@@ -202,6 +203,7 @@ class ControlSession:
             self._on_pong(message)
         elif isinstance(message, LoginResp):
             # A sealed session: it could not be told before we had proved ourselves.
+            self.refusal = message.error
             self.lost(f"the server refused our login: {message.error}")
         elif isinstance(message, NatHoleResp):
             if not self.answers.answered(message):

@@ -342,7 +342,6 @@ class Service:
     def _entered(self, entry: Entry) -> None:
         self._login = None
         assert self._link is not None
-        self._backoff.succeeded()
         first_login = not self._entered_once
         self._entered_once = True
         self._entered_at = self._loop.now()
@@ -413,16 +412,25 @@ class Service:
             self._unreachable(TransportError(reason + closed_hint(self._common)))
 
     def _session_lost(self, reason: str) -> None:
-        self._control = None
+        control, self._control = self._control, None
         self.visitors.stop()
         if self._closed:
+            return
+        if control is not None and control.refusal:
+            if self._logins == 1:
+                self._entered_once = False  # as if we had never been in
+            self._refused(control.refusal)
             return
         self._last_error = reason
         self._history.note(Event.LOST, reason)
         _log.warning("session with the server lost: %s; try to reconnect to server...", reason)
         # At once, unless the server lets us in only to drop us again.
         lasted = self._loop.now() - self._entered_at
-        pause = 0.0 if lasted >= STABLE_SECONDS else self._backoff.unreachable()
+        pause = 0.0
+        if lasted >= STABLE_SECONDS:
+            self._backoff.succeeded()
+        else:
+            pause = self._backoff.unreachable()
         self._retry = self._loop.call_later(pause, self._try_login)
 
     def _begin_anew(self, link: ServerLink) -> None:
