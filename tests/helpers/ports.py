@@ -2,25 +2,27 @@
 
 A port that the kernel picks is taken again by the next connection that any
 program makes, and a port drawn by lot is one day drawn by two processes. So
-ports come from outside the range that outgoing connections draw from, and in
-slices: a process holds its slice by a name in the kernel's table of abstract
-sockets, which frees it with the process.
+ports come from outside the range that outgoing connections draw from, and each
+process has a slice of its own, by a name in the kernel's table of abstract
+sockets, which goes with the process. It takes one for good, before any test:
+tests count descriptors.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-SLICE = 200
+SLICE = 1000
 RANGE = range(10_000, 20_000, SLICE)  # bench/ draws from the next 12,000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """Return a port, good for TCP and UDP, that nobody holds; never the same one twice."""
+    """Return a port, good for TCP and UDP, that nobody holds; not one of the last thousand."""
     return next(_ports)
 
 
@@ -61,7 +63,8 @@ def slices(ephemeral: tuple[int, int]) -> list[int]:
     return [first for first in RANGE if first + SLICE <= low or first > high] or list(RANGE)
 
 
-def _draw() -> Iterator[int]:
+def _claim() -> tuple[int, socket.socket]:
+    """Return where our slice begins, and what holds it."""
     low, high = _EPHEMERAL.read_text().split()
     starts = slices((int(low), int(high)))
     offset = os.getpid() % len(starts)  # so that few processes ask for the same
@@ -71,13 +74,16 @@ def _draw() -> Iterator[int]:
             claim.bind(f"\0ports of a test {first}")
         except OSError:
             claim.close()
-            continue
-        _claims.append(claim)
-        for port in range(first, first + SLICE):
-            if is_free(port) and _udp_is_free(port):
-                yield port
-    raise RuntimeError("there are no ports left for tests")
+        else:
+            return first, claim
+    raise RuntimeError("too many test runs at a time: all slices of ports are taken")
 
 
-_claims: list[socket.socket] = []
-_ports = _draw()
+def _draw(first: int) -> Iterator[int]:
+    for port in itertools.cycle(range(first, first + SLICE)):
+        if is_free(port) and _udp_is_free(port):
+            yield port
+
+
+_first, _held = _claim()
+_ports = _draw(_first)
