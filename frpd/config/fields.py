@@ -23,7 +23,7 @@ STR, ADDR, SECRET, BOOL, INT, FLOAT = (
 PORT, LIST, DOMAINS, PORTS, BANDWIDTH, MAP = (
     Kind.PORT, Kind.LIST, Kind.DOMAINS, Kind.PORTS, Kind.BANDWIDTH, Kind.MAP,
 )  # fmt: skip
-PLANNED, IGNORED, FOREIGN = State.PLANNED, State.IGNORED, State.FOREIGN
+IGNORED, FOREIGN = State.IGNORED, State.FOREIGN
 _NO_GO = "frpd is no Go program and has no such profiles"
 
 Rows = tuple[Field, ...]
