@@ -32,7 +32,7 @@ def check_server(values: Values, reader: SectionReader) -> None:
         reader.warn("dashboard_user", "an open dashboard is not offered; using admin/admin")
         values["dashboard_user"], values["dashboard_pwd"] = "admin", Secret("admin")
     values["subdomain_host"] = values["subdomain_host"].strip().lower()
-    values["accept_proxy_protocol"] = _networks(values["accept_proxy_protocol"], reader)
+    _check_networks(values, reader, ("accept_proxy_protocol",))
     values["heartbeat_timeout_set"] = reader.given("heartbeat_timeout")
     if values["vhost_http_timeout"] <= 0:
         values["vhost_http_timeout"] = 60
@@ -107,19 +107,20 @@ def check_server_plugin(values: Values, reader: SectionReader) -> None:
         reader.warn("ops", message)
 
 
-def _networks(items: tuple[str, ...], reader: SectionReader) -> tuple[str, ...]:
-    """Return the networks of accept_proxy_protocol; an address is one of its own."""
-    if not any(items):
-        return ()
-    import ipaddress  # noqa: PLC0415 (most files come without the key)
+def _check_networks(values: Values, reader: SectionReader, keys: tuple[str, ...]) -> None:
+    """Check lists of networks; an address is a network of its own."""
+    for key in keys:
+        if not any(values[key]):
+            values[key] = ()
+            continue
+        import ipaddress  # noqa: PLC0415 (most files come without such keys)
 
-    for item in items:
-        try:
-            ipaddress.ip_network(item)
-        except ValueError as error:
-            message = f"{error}; accepted: networks and addresses such as 10.0.0.0/8, 192.0.2.5"
-            reader.error("accept_proxy_protocol", message)
-    return items
+        for item in values[key]:
+            try:
+                ipaddress.ip_network(item)
+            except ValueError as error:
+                message = f"{error}; accepted: networks and addresses such as 10.0.0.0/8, 192.0.2.5"
+                reader.error(key, message)
 
 
 def check_client(values: Values, reader: SectionReader, environ: Mapping[str, str]) -> None:
