@@ -49,5 +49,5 @@ def test_decisions_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_is_no_network_is_refused() -> None:
-    with pytest.raises(ValueError, match="10.0.0"):
+    with pytest.raises(ValueError, match=r"10\.0\.0"):
         AccessList(("10.0.0.1/8",))
