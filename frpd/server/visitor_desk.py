@@ -17,13 +17,14 @@ from frpd.errors import ConnectionLost, FrpError, ProxyError
 from frpd.log import get_logger
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
-from frpd.proto.message.types import NewVisitorConn, NewVisitorConnResp, StartWorkConn
+from frpd.proto.message.types import NewVisitorConn, NewVisitorConnResp
 from frpd.proto.seal_keys import VISIT, stream_context, work_context
 from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.proxies.base import Proxy
 from frpd.server.proxies.stcp import StcpProxy, signs
+from frpd.server.proxies.work_call import introduction
 from frpd.server.visitor_caller import Caller
 from frpd.transports.link import stream_id_of
 from frpd.transports.stretched import StretchedSecret
@@ -202,7 +203,8 @@ class VisitorDesk:
         answer = NewVisitorConnResp(proxy_name=proxy.name)
         answer.half_closes = native.HALF_CLOSE in features and proxy.half_closes
         try:
-            start = introduction(proxy.name, connection)
+            # Who visits is the visiting client, as far as we see.
+            source, destination = connection.peer_host_port(), connection.local_host_port()
         except ConnectionLost:
             caller.drop()
             return
@@ -212,7 +214,7 @@ class VisitorDesk:
         connection.let_in()
         proxy.on_visitor(
             caller.payload(proxy.cipher_key, secret, self._entropy),
-            start,
+            introduction(proxy.name, source, destination),
             half_closes=native.HALF_CLOSE in features,
         )
 
@@ -229,20 +231,3 @@ class VisitorDesk:
         if reason not in told and len(told) < MAX_TOLD:
             told.add(reason)
             _log.warning("%s: visitor refused: %s", caller.describe(), reason)
-
-
-def introduction(name: str, connection: Connection) -> StartWorkConn:
-    """Return what tells the owner who visits: the address of the visiting client.
-
-    Raises:
-        ConnectionLost: it has gone.
-    """
-    src_addr, src_port = connection.peer_host_port()
-    dst_addr, dst_port = connection.local_host_port()
-    return StartWorkConn(
-        proxy_name=name,
-        src_addr=src_addr,
-        src_port=src_port,
-        dst_addr=dst_addr,
-        dst_port=dst_port,
-    )

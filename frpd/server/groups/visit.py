@@ -24,6 +24,7 @@ from frpd.server.groups.roster import Roster
 from frpd.server.groups.strategy import Member
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.work_call import introduction
 
 READ_BYTES = 16 * 1024
 HOLD_SECONDS = 0.5
@@ -226,14 +227,7 @@ class GroupVisit(Visit):
         )
 
     def _hello(self) -> StartWorkConn:
-        source, destination = self._source, self._destination
-        return StartWorkConn(
-            proxy_name=self._member.name,
-            src_addr=host_of(source),
-            src_port=source[1],
-            dst_addr=host_of(destination),
-            dst_port=destination[1],
-        )
+        return introduction(self._member.name, self._source, self._destination)
 
     def _done(self, result: RelayResult) -> None:
         """See Visit._done."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from frpd.auth.basic import BasicLogin
 from frpd.errors import FrpError, ProxyError
-from frpd.net.address import SockAddr, host_of
+from frpd.net.address import SockAddr
 from frpd.net.endpoint import Endpoint
 from frpd.proto import native
 from frpd.proto.http.rewrite import AnswerRules, RequestRules
-from frpd.proto.message.types import NewProxy, StartWorkConn
+from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
-from frpd.server.proxies.work_call import WorkCall, call_for_work
+from frpd.server.proxies.work_call import WorkCall, call_for_work, introduction
 from frpd.server.vhost.names import Route, locations_of, remote_addr, routes_of
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class HttpProxy:
         """See Site.call."""
         return call_for_work(
             self._context,
-            StartWorkConn(proxy_name=self.name, src_addr=host_of(visitor), src_port=visitor[1]),
+            introduction(self.name, visitor),
             on_work,
             on_failed,
             use_encryption=self._request.use_encryption,

@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 from typing import Protocol
 
 from frpd.errors import ConnectionLost
-from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
-from frpd.proto.message.types import NewProxy, StartWorkConn
+from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.work_call import introduction
 from frpd.server.vhost.names import domains_of, remote_addr
 
 
@@ -60,19 +60,11 @@ class NamedProxy(ABC):
         except ConnectionLost:
             stream.abort()
             return
-        source = stream.peer
-        hello = StartWorkConn(
-            proxy_name=self.name,
-            src_addr=host_of(source),
-            src_port=source[1],
-            dst_addr=host_of(destination),
-            dst_port=destination[1],
-        )
         Visit(
             self.context,
             self.counters,
             stream,
-            hello,
+            introduction(self.name, stream.peer, destination),
             use_encryption=self.request.use_encryption,
             use_compression=self.request.use_compression,
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
-from frpd.proto.message.types import NewProxy, StartWorkConn
+from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.tcp_port import TcpPort
 from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.work_call import introduction
 
 
 class TcpProxy:
@@ -34,19 +34,11 @@ class TcpProxy:
         destination = self._port.came_to(stream)
         if destination is None:
             return
-        source = stream.peer
-        hello = StartWorkConn(
-            proxy_name=self.name,
-            src_addr=host_of(source),
-            src_port=source[1],
-            dst_addr=host_of(destination),
-            dst_port=destination[1],
-        )
         Visit(
             self._context,
             self.counters,
             stream,
-            hello,
+            introduction(self.name, stream.peer, destination),
             use_encryption=self._request.use_encryption,
             use_compression=self._request.use_compression,
         )

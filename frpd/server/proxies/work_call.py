@@ -8,8 +8,10 @@ say.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from frpd.errors import ConnectionLost, FrpError, LimitError, TransportError
+from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Endpoint
 from frpd.net.transform import TransformEndpoint
 from frpd.proto import native
@@ -22,8 +24,28 @@ from frpd.server.proxies.base import ProxyContext
 from frpd.server.work_conns import Waiting
 from frpd.transports.work import WorkStream
 
+NOWHERE: Final[SockAddr] = ("", 0)
+"""Where requests of http visitors came to: frp does not tell their service."""
+
 OnReady = Callable[[Endpoint], None]
 OnFailed = Callable[[FrpError], None]
+
+
+def introduction(name: str, source: SockAddr, destination: SockAddr = NOWHERE) -> StartWorkConn:
+    """Return what introduces a visitor to the client.
+
+    Args:
+        name: of the proxy.
+        source: where the visitor is.
+        destination: the address that it came to.
+    """
+    return StartWorkConn(
+        proxy_name=name,
+        src_addr=host_of(source),
+        src_port=source[1],
+        dst_addr=host_of(destination),
+        dst_port=destination[1],
+    )
 
 
 def call_for_work(
