@@ -275,6 +275,11 @@ def new_proxy_message(config: ProxyConfig) -> NewProxy:
     )
     if config.group and config.group_strategy != "round_robin":
         message.group_strategy = config.group_strategy  # the usual one goes without saying
+    message.allow_cidrs = list(config.allow_cidrs)
+    message.deny_cidrs = list(config.deny_cidrs)
+    message.max_connections = config.max_connections
+    if config.max_connection_rate:
+        message.max_connection_rate = f"{config.max_connection_rate:.15g}"
     message.bandwidth_limit = config.bandwidth_limit.text
     if config.bandwidth_limit_mode != "client":  # likewise
         message.bandwidth_limit_mode = config.bandwidth_limit_mode

@@ -159,6 +159,7 @@ def _upstream(
 
 def check_proxy(values: Values, reader: SectionReader, proxy_type: str) -> None:
     """Rules for a proxy of any type, then those of its type."""
+    _check_networks(values, reader, ("allow_cidrs", "deny_cidrs"))
     if not values["local_port"] and not values["plugin"]:
         what = "0 is no port" if reader.present("local_port") else "missing"
         reader.error("local_port", f"{what}; accepted: 1 to 65535, or a plugin that serves")

@@ -41,6 +41,10 @@ class ProxyConfig:
     proxy_protocol_version: str = ""
     bandwidth_limit: Bandwidth = NO_LIMIT
     bandwidth_limit_mode: str = "client"
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    max_connections: int = 0
+    max_connection_rate: float = 0.0
     metas: Params = NO_PARAMS
 
     @property

@@ -40,6 +40,10 @@ class ServerConfig:
     accept_proxy_protocol: tuple[str, ...] = ()
     allow_ports: PortSet = NO_PORTS
     max_ports_per_client: int = 0
+    max_proxies_per_client: int = 10000
+    max_connections: int = 0
+    max_connections_per_client: int = 0
+    max_connections_per_proxy: int = 0
     max_pool_count: int = 5
     tcp_mux: bool = True
     tcp_mux_keepalive_interval: int = 30

@@ -26,6 +26,7 @@ class VisitorConfig:
     bind_port: int = 0
     use_encryption: bool = False
     use_compression: bool = False
+    max_connections: int = 0
 
 
 class StcpVisitorConfig(VisitorConfig):

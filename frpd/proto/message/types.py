@@ -131,6 +131,11 @@ class NewProxy(Message):
     group_key: str = field(default="", repr=False)
     group_strategy: str = field(default="", metadata={"json": "frpd_group_strategy"})
     """Ours, see frpd.server.groups.strategy: Go ignores it."""
+    allow_cidrs: list[str] = field(default_factory=list, metadata={"json": "frpd_allow_cidrs"})
+    """Ours, as the next three, see frpd.server.visitor_gates: Go ignores them."""
+    deny_cidrs: list[str] = field(default_factory=list, metadata={"json": "frpd_deny_cidrs"})
+    max_connections: int = field(default=0, metadata={"json": "frpd_max_connections"})
+    max_connection_rate: str = field(default="", metadata={"json": "frpd_max_connection_rate"})
     metas: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     remote_port: int = 0

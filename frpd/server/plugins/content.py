@@ -27,7 +27,13 @@ OPS: Final = (LOGIN, NEW_PROXY, CLOSE_PROXY, PING, NEW_WORK_CONN, NEW_USER_CONN)
 
 _OURS: Final[Mapping[type[Message], tuple[str, ...]]] = {
     Login: ("frpd",),
-    NewProxy: ("group_strategy",),
+    NewProxy: (
+        "group_strategy",
+        "allow_cidrs",
+        "deny_cidrs",
+        "max_connections",
+        "max_connection_rate",
+    ),
     NewWorkConn: ("nonce", "proof"),
 }
 
