@@ -249,8 +249,9 @@ class ChunkedBody:
         position, end = 0, len(data)
         while position < end and not self._over:
             left = self._left
-            # What take_line() does with most chunks, without its calls.
-            while left and (match := _PLAIN_NEXT(data, position + left)):
+            # What take_line() does with most chunks, without its calls. A chunk that reaches
+            # beyond the data may be longer than a position can be.
+            while 0 < left < end - position and (match := _PLAIN_NEXT(data, position + left)):
                 position = match.end()
                 left = int(match[1], 16)
             step = min(left, end - position)

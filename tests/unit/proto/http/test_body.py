@@ -243,3 +243,9 @@ def test_many_small_chunks_in_one_buffer_are_many_chunks() -> None:
 def test_every_tracker_is_a_framing() -> None:
     framings: list[Framing] = [NoBody(), FixedBody(1), UntilClose(), ChunkedBody()]
     assert [framing.over for framing in framings] == [True, False, False, False]
+
+
+def test_the_longest_chunk_there_is_may_begin() -> None:
+    body = ChunkedBody()
+    assert body.take(b"7fffffffffffffff\r\nabc") == 21
+    assert body.opaque() == (1 << 63) - 1 - 3
