@@ -16,10 +16,11 @@ from typing import cast
 from frpd.errors import TransportError
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, format_address, is_localhost, join_host_port, literal_family
+from frpd.net.pace import Pace
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop, Timer
 
-ACCEPTS_PER_TURN = 64
+ACCEPTS_PER_TURN = 16
 BACKLOG = 4096  # the kernel caps it at net.core.somaxconn
 PAUSE_SECONDS = 0.25
 COMPLAIN_EVERY_SECONDS = 60.0
@@ -151,16 +152,31 @@ class Listener:
         loop: the loop that watches the socket.
         sock: bound, listening, non-blocking; owned from now on.
         on_stream: called with each accepted connection.
+        pace: what those who have to prove themselves are taken at; None for no such thing.
     """
 
-    __slots__ = ("_closed", "_complained", "_loop", "_on_stream", "_retry", "_sock", "_watch")
+    __slots__ = (
+        "_closed",
+        "_complained",
+        "_loop",
+        "_on_stream",
+        "_pace",
+        "_retry",
+        "_sock",
+        "_watch",
+    )
 
     def __init__(
-        self, loop: SelectorLoop, sock: socket.socket, on_stream: Callable[[SocketStream], None]
+        self,
+        loop: SelectorLoop,
+        sock: socket.socket,
+        on_stream: Callable[[SocketStream], None],
+        pace: Pace | None = None,
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._on_stream = on_stream
+        self._pace = pace
         self._retry: Timer | None = None
         self._complained: float | None = None
         self._closed = False
@@ -199,6 +215,9 @@ class Listener:
         for _ in range(ACCEPTS_PER_TURN):
             if self._closed:
                 return
+            if self._pace is not None and (wait := self._pace.wait_seconds()):
+                self._rest(wait)
+                return
             try:
                 sock, peer = self._sock.accept()
             except BlockingIOError:
@@ -209,11 +228,15 @@ class Listener:
                     return
                 continue  # that connection died in the backlog (accept(2)); the next may be well
             sock.setblocking(False)
+            if self._pace is not None:
+                self._pace.take()
             self._hand_over(SocketStream(self._loop, sock, peer))
 
     def _hand_over(self, stream: SocketStream) -> None:
         try:
             self._on_stream(stream)
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("accepting %s failed", stream.describe())
             stream.abort()
@@ -228,8 +251,11 @@ class Listener:
                 format_address(self.address),
                 error.strerror,
             )
+        self._rest(PAUSE_SECONDS)
+
+    def _rest(self, seconds: float) -> None:
         self._watch.set(None, None)
-        self._retry = self._loop.call_later(PAUSE_SECONDS, self._resume)
+        self._retry = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         self._retry = None

@@ -20,6 +20,7 @@ from frpd.errors import ConfigError, ConnectionLost, RemoteProtocolError, Transp
 from frpd.net.certificates import Contexts
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.framed import FramedEndpoint
+from frpd.net.handshakes import HandshakeQueue
 
 RECORD_BYTES: Final = 16 * 1024
 """Most plain bytes in one record."""
@@ -171,6 +172,7 @@ class TlsHandshake:
             certificate has to be for if the context verifies; never empty.
         prefix: sent ahead of our first byte.
         closed_hint: for the user, in case the peer just closes or resets.
+        queue: where it waits for its turns; without one it takes them as they come.
         on_ready: called with the endpoint.
         on_failed: called with what went wrong, in words for a log.
     """
@@ -185,6 +187,7 @@ class TlsHandshake:
         "_outgoing",
         "_over",
         "_pending",
+        "_queue",
         "_server_hostname",
         "_server_side",
         "_tls",
@@ -199,6 +202,7 @@ class TlsHandshake:
         server_hostname: str | None = None,
         prefix: bytes = b"",
         closed_hint: str = "",
+        queue: HandshakeQueue | None = None,
         on_ready: OnReady,
         on_failed: OnFailed,
     ) -> None:
@@ -211,6 +215,7 @@ class TlsHandshake:
         self._outgoing = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self._pending = prefix
+        self._queue = queue
         self._on_ready = on_ready
         self._on_failed = on_failed
         self._over = False
@@ -234,7 +239,20 @@ class TlsHandshake:
             self._lose("the peer closed")
         elif not isinstance(raw, Outcome):
             self._incoming.write(raw)
+            if self._queue is None:
+                self._step()
+            else:
+                self._inner.watch(None, None)
+                self._queue.add(self._step_in_turn)
+
+    def _step_in_turn(self) -> None:
+        if self._over:  # cancelled while it waited
+            return
+        try:
             self._step()
+        except Exception:
+            self._inner_failed()
+            raise
 
     def _step(self) -> None:
         """Go on as far as what was received allows."""

@@ -122,7 +122,7 @@ class Connection:
         if self._link is None:
             self._trusted = True
             self._bearer.let_in()
-            self._door.leave(self._ticket)
+            self._door.prove(self._ticket)
 
     def trust(self, *, rising_ids: bool = False) -> None:
         """Login succeeded: the connection may open streams and stay.
@@ -132,7 +132,7 @@ class Connection:
         """
         self._trusted = True
         self._bearer.let_in()
-        self._door.leave(self._ticket)
+        self._door.prove(self._ticket)
         if self._link is not None:
             self._link.let_streams_in(MAX_STREAMS, rising_ids=rising_ids)
 

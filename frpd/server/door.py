@@ -12,10 +12,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
+from frpd.net.pace import Pace
 from frpd.selector_loop import SelectorLoop, Timer
 
 Refuse = Callable[[str], None]
+
+LATE_PER_TURN: Final = 16
+"""So many are sent away at once when their time is up: they came as a crowd."""
 
 
 class Ticket:
@@ -54,6 +60,9 @@ class Door:
             address or (None) from all; the caps are that much wider. A client
             without tcp_mux brings each work connection through this door.
         awaited: what proves who they are, for the log.
+
+    Attributes:
+        pace: what newcomers are taken at, for who accepts them.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Door:
         self._pending: OrderedDict[Ticket, None] = OrderedDict()  # oldest first
         self._by_source: dict[str, OrderedDict[Ticket, None]] = {}
         self._timer: Timer | None = None
+        self.pace = Pace(loop.now)
         self.refused_late = 0
         self.refused_crowded = 0
 
@@ -109,6 +119,12 @@ class Door:
             self._rearm()
         return ticket
 
+    def prove(self, ticket: Ticket) -> None:
+        """The connection has proved itself: it leaves, and has taken nobody's place. Idempotent."""
+        if ticket in self._pending:
+            self.pace.give_back()
+            self.leave(ticket)
+
     def leave(self, ticket: Ticket) -> None:
         """The connection has proved itself or is gone. Idempotent."""
         if self._pending.pop(ticket, ticket) is ticket:
@@ -143,7 +159,7 @@ class Door:
 
     def _deadline_passed(self) -> None:
         now = self._loop.now()
-        for ticket in list(self._pending):
+        for ticket in list(islice(self._pending, LATE_PER_TURN)):
             if ticket.deadline > now:
                 break
             self.refused_late += 1

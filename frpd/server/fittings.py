@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from frpd.config.server import ServerConfig
 from frpd.http.pages import load_page
+from frpd.net.handshakes import HandshakeQueue
 from frpd.selector_loop import SelectorLoop
 from frpd.server.layers import client_layers
 from frpd.transports.layers import Layer
@@ -20,10 +21,12 @@ class Fittings:
     Attributes:
         page: of custom_404_page.
         layers: what clients may wrap their connections in.
+        handshakes: where those of TLS wait for their turns.
     """
 
     page: bytes | None
     layers: Mapping[str, Layer]
+    handshakes: HandshakeQueue
 
 
 def load_fittings(loop: SelectorLoop, config: ServerConfig) -> Fittings:
@@ -35,7 +38,9 @@ def load_fittings(loop: SelectorLoop, config: ServerConfig) -> Fittings:
     if config.quic_bind_port:
         require_quic("quic_bind_port")
     wants_page = config.custom_404_page and config.vhost_http_port
+    handshakes = HandshakeQueue(loop)
     return Fittings(
         page=load_page(config.custom_404_page) if wants_page else None,
-        layers=client_layers(loop, config),
+        layers=client_layers(loop, config, handshakes),
+        handshakes=handshakes,
     )

@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping
 
 from frpd.config.server import ServerConfig
 from frpd.net.endpoint import Endpoint
+from frpd.net.handshakes import HandshakeQueue
 from frpd.selector_loop import SelectorLoop
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
 from frpd.transports.layers import Layer
 
 
-def client_layers(loop: SelectorLoop, config: ServerConfig) -> Mapping[str, Layer]:
+def client_layers(
+    loop: SelectorLoop, config: ServerConfig, handshakes: HandshakeQueue
+) -> Mapping[str, Layer]:
     """Return the layers by name, as reception calls them.
 
     Raises:
@@ -28,7 +31,7 @@ def client_layers(loop: SelectorLoop, config: ServerConfig) -> Mapping[str, Laye
         from frpd.net.certificates import server_contexts  # noqa: PLC0415
         from frpd.transports.tls import TlsServerLayer  # noqa: PLC0415
 
-        return TlsServerLayer(server_contexts(*files, now=loop.now))
+        return TlsServerLayer(server_contexts(*files, now=loop.now), handshakes)
 
     def websocket() -> Layer:
         # See above.

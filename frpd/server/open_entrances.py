@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, join_host_port
 from frpd.net.listener import Listener
+from frpd.net.pace import Pace
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
@@ -25,11 +26,16 @@ class _OpenEntrance:
     """One port; what is spoken there may change while it is open."""
 
     def __init__(
-        self, loop: SelectorLoop, entrance: Entrance, sock: socket.socket, welcome: Welcome
+        self,
+        loop: SelectorLoop,
+        entrance: Entrance,
+        sock: socket.socket,
+        welcome: Welcome,
+        pace: Pace | None,
     ) -> None:
         self.entrance = entrance
         self.sock = sock
-        self.listener = Listener(loop, sock, self._came)
+        self.listener = Listener(loop, sock, self._came, pace)
         self._welcome = welcome
 
     @property
@@ -48,12 +54,20 @@ class OpenEntrances:
         loop: the loop.
         welcome: takes each connection, and what may be spoken where it has come to.
         sockets: whence inherited sockets come, and where all are kept.
+        pace: what newcomers are taken at; None for as they come.
     """
 
-    def __init__(self, loop: SelectorLoop, welcome: Welcome, sockets: SocketStore) -> None:
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        welcome: Welcome,
+        sockets: SocketStore,
+        pace: Pace | None = None,
+    ) -> None:
         self._loop = loop
         self._sockets = sockets
         self._welcome = welcome
+        self._pace = pace
         self._open: dict[Place, _OpenEntrance] = {}
 
     @property
@@ -86,7 +100,7 @@ class OpenEntrances:
             socks: of those that are not open, in their order.
         """
         for entrance, sock in zip(self._missing(wanted), socks, strict=True):
-            opened = _OpenEntrance(self._loop, entrance, sock, self._welcome)
+            opened = _OpenEntrance(self._loop, entrance, sock, self._welcome, self._pace)
             self._open[_place(entrance)] = opened
             _tell("listen on", entrance, opened.where)
         at = {_place(one): one for one in wanted}

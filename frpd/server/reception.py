@@ -151,7 +151,7 @@ class _Newcomer:
             self._to_clients(is_mux=spoken is Spoken.YAMUX)
 
     def _to_visitors(self, on_visitor: OnVisitor | None) -> None:
-        self._door.leave(self._ticket)
+        self._door.prove(self._ticket)
         if on_visitor is None or not isinstance(self._stream, SocketStream):
             self._stream.abort()
             return

@@ -55,6 +55,7 @@ from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
+from frpd.server.visitor_gates import VisitorGates
 from frpd.server.work_desk import WorkDesk
 from frpd.transports.link import MakeLink
 from frpd.transports.messages import MessageStream
@@ -102,7 +103,10 @@ class Service:
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         fittings = load_fittings(loop, config)
-        self._vhosts = VirtualHosts(loop, config, self, fittings.page, tell)
+        self._gates = VisitorGates(loop, config)
+        self._vhosts = VirtualHosts(
+            loop, config, self, fittings.page, tell, gate=self._gates.host_gate()
+        )
         self._reception = Reception(
             door=self._door,
             on_client=self._client_came,
@@ -112,7 +116,8 @@ class Service:
             layers=fittings.layers,
             tls_only=config.tls_only,
         )
-        self._entrances = OpenEntrances(loop, self._came, self._sockets)
+        self._door.pace.is_busy = fittings.handshakes.is_long
+        self._entrances = OpenEntrances(loop, self._came, self._sockets, self._door.pace)
         self._kcp = KcpPort(loop, entropy, self._kcp_came, self._sockets)
         self._quic = QuicPort(loop, entropy, self._quic_came, lambda: self._config, self._sockets)
         self._datagram_ports = DatagramPorts((self._kcp, self._quic), self._sockets)
@@ -151,6 +156,7 @@ class Service:
             books=self.books,
             relays=self,
             vhosts=self._vhosts,
+            gates=self._gates,
             balancers=self._balancers,
             pipes=self._pipes,
             sockets=self._sockets,
@@ -217,7 +223,9 @@ class Service:
         self._balancers.use(config.accept_proxy_protocol, _login_limits(config))
         self._vhosts.use(config, fittings.page)
         # A certificate of our own is made once.
-        layers = fittings.layers if has_files(old) or has_files(config) else self._reception.layers
+        layers = self._reception.layers
+        if has_files(old) or has_files(config):
+            layers, self._door.pace.is_busy = fittings.layers, fittings.handshakes.is_long
         self._reception = replace(self._reception, layers=layers, tls_only=config.tls_only)
         return self.proxy_desk.use(config)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from frpd.net.certificates import Contexts
 from frpd.net.endpoint import Endpoint
+from frpd.net.handshakes import HandshakeQueue
 from frpd.net.tls import TlsHandshake
 from frpd.transports.base import OnEndpoint, OnFailed
 
@@ -56,15 +57,22 @@ class TlsServerLayer:
 
     Args:
         contexts: of server_contexts.
+        queue: of all handshakes with clients.
     """
 
-    __slots__ = ("_contexts",)
+    __slots__ = ("_contexts", "_queue")
 
-    def __init__(self, contexts: Contexts) -> None:
+    def __init__(self, contexts: Contexts, queue: HandshakeQueue | None = None) -> None:
         self._contexts = contexts
+        self._queue = queue
 
     def begin(self, endpoint: Endpoint, on_ready: OnEndpoint, on_failed: OnFailed) -> TlsHandshake:
         """See Layer.begin."""
         return TlsHandshake(
-            endpoint, self._contexts, server_side=True, on_ready=on_ready, on_failed=on_failed
+            endpoint,
+            self._contexts,
+            server_side=True,
+            queue=self._queue,
+            on_ready=on_ready,
+            on_failed=on_failed,
         )

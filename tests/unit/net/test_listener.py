@@ -14,6 +14,7 @@ import pytest
 from frpd.net import listener as module
 from frpd.net.address import format_address
 from frpd.net.listener import ACCEPTS_PER_TURN, Listener, ListenError, bind_tcp
+from frpd.net.pace import Pace
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
 from tests.helpers.clock import MockClock
@@ -36,11 +37,14 @@ class CountingSocket(socket.socket):
 class Port:
     """A listener, what it accepted, and clients of it."""
 
-    def __init__(self, loop: SelectorLoop, stack: ExitStack, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, loop: SelectorLoop, stack: ExitStack, host: str = "127.0.0.1", *, paced: bool = False
+    ) -> None:
         self.sock = CountingSocket(fileno=bind_tcp(host, 0).detach())
         self.sock.errors = []
         self.streams: list[SocketStream] = []
-        self.listener = Listener(loop, self.sock, self.streams.append)
+        self.pace = Pace(loop.now, per_second=10, places=3)
+        self.listener = Listener(loop, self.sock, self.streams.append, self.pace if paced else None)
         self.port: int = self.listener.address[1]
         self._stack = stack
         stack.callback(self.listener.close)
@@ -127,6 +131,28 @@ def test_a_turn_accepts_no_more_than_its_share(
     for accepted in (4, 8, 10, 10):
         loop.run_turn()
         assert len(port.streams) == accepted
+
+
+def test_strangers_are_taken_at_their_pace(
+    loop: SelectorLoop, clock: MockClock, stack: ExitStack
+) -> None:
+    port = Port(loop, stack, paced=True)
+    for _ in range(8):
+        port.connect()
+
+    def taken_after(seconds: float) -> int:
+        clock.advance(seconds)
+        for _ in range(4):
+            loop.run_turn()
+        return len(port.streams)
+
+    assert [taken_after(seconds) for seconds in (0, 0.05, 0.06, 0.1)] == [3, 3, 4, 5]
+    assert port.sock.accepts == 5, "who waits is not asked for"
+    port.pace.give_back()
+    port.pace.give_back()
+    assert taken_after(0.11) == 8
+    port.listener.close()
+    assert loop.timer_count == 0
 
 
 @needs_ipv6

@@ -13,6 +13,7 @@ import pytest
 from frpd.errors import ConfigError, ConnectionLost, RemoteProtocolError, TransportError
 from frpd.net.certificates import Contexts, client_contexts, server_contexts
 from frpd.net.endpoint import Endpoint
+from frpd.net.handshakes import HandshakeQueue
 from frpd.net.stream import SocketStream
 from frpd.net.tls import MAX_ANSWER_BYTES, TlsHandshake, TlsRecords, explain
 from frpd.selector_loop import SelectorLoop
@@ -52,7 +53,13 @@ class Side:
     """What became of one handshake."""
 
     def __init__(
-        self, inner: Endpoint, contexts: Contexts, *, name: str | None, prefix: bytes = b""
+        self,
+        inner: Endpoint,
+        contexts: Contexts,
+        *,
+        name: str | None,
+        prefix: bytes = b"",
+        queue: HandshakeQueue | None = None,
     ) -> None:
         self.ready: list[Endpoint] = []
         self.failed: list[str] = []
@@ -63,6 +70,7 @@ class Side:
             server_hostname=name,
             prefix=prefix,
             closed_hint="; a hint",
+            queue=queue,
             on_ready=self.ready.append,
             on_failed=lambda error: self.failed.append(str(error)),
         )
@@ -387,6 +395,54 @@ def test_a_cancelled_handshake_tells_nobody(loop: SelectorLoop) -> None:
     run(loop)
     assert not side.is_over
     assert inner.acts == ["abort"]
+
+
+# Handshakes that wait for their turns.
+
+
+def test_handshakes_in_a_queue_are_made_in_turns(loop: SelectorLoop) -> None:
+    queue = HandshakeQueue(loop)
+    wires = [Wire(loop) for _ in range(3)]
+    clients = [Side(wire.near, ANY_CLIENT, name="frp.test") for wire in wires]
+    servers = [Side(wire.far, ANY_SERVER, name=None, queue=queue) for wire in wires]
+    run(loop, 3)
+    for wire in wires:
+        wire.move()
+    for answered in (0, 1, 2, 3):  # they are read in the first turn
+        loop.run_turn()
+        assert sum(bool(wire.far.got) for wire in wires) == answered
+    for _ in range(20):
+        for wire in wires:
+            wire.move()
+        loop.run_turn()
+    far, near = Duplex(servers[2].endpoint), Duplex(clients[2].endpoint, b"served", shut=True)
+    wires[2].until(lambda: far.end)
+    assert (far.got, near.end) == (b"served", "")
+
+
+def test_who_is_cancelled_in_the_queue_has_no_turn(loop: SelectorLoop) -> None:
+    wire = Wire(loop)
+    Side(wire.near, ANY_CLIENT, name="frp.test")
+    server = Side(wire.far, ANY_SERVER, name=None, queue=HandshakeQueue(loop))
+    run(loop)
+    wire.move()
+    loop.run_turn()
+    server.shake.cancel()
+    run(loop)
+    assert (server.is_over, wire.far.acts, wire.far.got) == (False, ["abort"], b"")
+
+
+def test_a_bug_in_the_queue_fails_that_handshake(
+    loop: SelectorLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire(loop)
+    Side(wire.near, ANY_CLIENT, name="frp.test")
+    server = Side(wire.far, ANY_SERVER, name=None, queue=HandshakeQueue(loop))
+    run(loop)
+    wire.move()
+    monkeypatch.setattr(TlsHandshake, "_shake", lambda self: 1 // 0)
+    run(loop)
+    assert server.failed == ["TLS: internal error, see the log"]
 
 
 def test_a_name_that_cannot_be_sent_is_told(loop: SelectorLoop) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from frpd.server.door import Door, DoorLimits, Ticket
+from frpd.net.pace import Pace
+from frpd.server.door import LATE_PER_TURN, Door, DoorLimits, Ticket
 from tests.helpers.world import World
 
 
@@ -46,6 +47,34 @@ def test_who_has_not_logged_in_in_time_is_refused(hall: Hall) -> None:
     hall.world.advance(4)
     assert hall.names == ["a", "b"]
     assert hall.world.loop.timer_count == 0
+
+
+def test_a_late_crowd_is_sent_away_in_several_turns(hall: Hall) -> None:
+    count = 2 * LATE_PER_TURN + 1
+    for index in range(count):
+        hall.come(f"c{index}")
+    hall.world.clock.advance(10)
+    for refused in (LATE_PER_TURN, 2 * LATE_PER_TURN, count):
+        hall.world.loop.run_turn()
+        assert len(hall.refused) == refused
+    assert hall.names == [f"c{index}" for index in range(count)]
+    assert hall.world.loop.timer_count == 0
+
+
+def test_only_who_proves_himself_gives_his_place_back(hall: Hall) -> None:
+    pace = hall.door.pace = Pace(hall.world.loop.now, places=1)
+    for _ in range(3):
+        assert pace.wait_seconds() == 0
+        pace.take()
+        ticket = hall.come("a client")
+        hall.door.prove(ticket)
+        hall.door.prove(ticket)
+    pace.take()
+    ticket = hall.come("a stranger")
+    hall.door.leave(ticket)
+    hall.door.prove(ticket)
+    assert pace.wait_seconds() > 0
+    assert (hall.door.pending, hall.refused) == (0, [])
 
 
 def test_who_has_left_is_not_refused(hall: Hall) -> None:

@@ -9,6 +9,7 @@ import pytest
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 from frpd.net.endpoint import Endpoint
+from frpd.net.handshakes import HandshakeQueue
 from frpd.server.layers import LateLayer, client_layers, has_files
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
 from frpd.transports.layers import Layer
@@ -45,7 +46,7 @@ def test_a_late_layer_is_made_once_and_not_before_it_is_needed(world: World) -> 
 
 
 def test_both_are_there_without_any_setting(world: World) -> None:
-    layers = client_layers(world.loop, ServerConfig())
+    layers = client_layers(world.loop, ServerConfig(), HandshakeQueue(world.loop))
     assert sorted(layers) == ["tls", "websocket"]
     assert all(isinstance(layer, LateLayer) for layer in layers.values())
 
@@ -54,7 +55,7 @@ def test_both_are_there_without_any_setting(world: World) -> None:
 def test_a_file_that_cannot_be_used_is_told_at_the_start(world: World, key: str) -> None:
     config = replace(ServerConfig(), tls_key_file="/no", **{key: "/nowhere/x.pem"})  # type: ignore[arg-type] # paths
     with pytest.raises(ConfigError, match=key):
-        client_layers(world.loop, config)
+        client_layers(world.loop, config, HandshakeQueue(world.loop))
 
 
 def test_any_file_of_tls_is_one() -> None:
