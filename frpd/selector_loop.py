@@ -26,6 +26,11 @@ Three traps of epoll and what is done about them:
 - A closed fd stays in the set while a duplicate of it lives, and can then no longer be
   removed. So a watch is closed before its fd.
 
+What a callback raises is logged and ends what stands behind its fd, never the loop. Only
+MemoryError comes out of ``run``: it may strike between any two steps, in books that many
+connections share, so nobody can say whose bytes are still right. What catches everything
+below the loop lets it through.
+
 The file is longer than 500 lines because the turn, its handles and its wake-ups share
 invariants that would be harder to see in several files.
 """
@@ -296,7 +301,11 @@ class SelectorLoop:
     # Running
 
     def run(self) -> None:
-        """Run turns until ``stop``; a ``stop`` before ``run`` counts."""
+        """Run turns until ``stop``; a ``stop`` before ``run`` counts.
+
+        Raises:
+            MemoryError: of a callback; the program should end.
+        """
         self._enter()
         try:
             while not self._stopping:
@@ -443,6 +452,8 @@ class SelectorLoop:
                     reader()
                 if mask & _TO_WRITER and (writer := watch._on_writable) is not None:
                     writer()
+            except MemoryError:
+                raise
             except Exception as exc:  # any: one connection's bug must not stop the rest
                 self._watch_failed(watch, exc)
 
@@ -451,6 +462,8 @@ class SelectorLoop:
         for fn in at_end:
             try:
                 fn()
+            except MemoryError:
+                raise
             except Exception:
                 _log.exception("a call at a turn's end failed: %r", fn)
 
@@ -472,6 +485,8 @@ class SelectorLoop:
             fn, args = calls.popleft()
             try:
                 fn(*args)
+            except MemoryError:
+                raise
             except Exception:
                 _log.exception("a scheduled call failed: %r", fn)
 
@@ -479,6 +494,8 @@ class SelectorLoop:
         _log.error("a callback of fd %d failed", watch.fd, exc_info=exc)
         try:
             watch._on_failure(exc)
+        except MemoryError:
+            raise
         except Exception:
             _log.exception("on_failure of fd %d failed", watch.fd)
             watch.close()  # or the same event would fail for ever

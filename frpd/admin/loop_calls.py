@@ -130,6 +130,8 @@ class LoopCalls:
                     return
         except StopIteration as end:
             answer.give(end.value)
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception as error:  # any: it belongs to whoever asked
             answer.fail(error)
 
@@ -140,5 +142,7 @@ def _begin(begin: Callable[[_Answer[T]], object], answer: _Answer[T]) -> None:
         return
     try:
         begin(answer)
+    except MemoryError:
+        raise  # see SelectorLoop
     except Exception as error:  # any: it belongs to whoever asked
         answer.fail(error)

@@ -8,10 +8,13 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from frpd.log import get_logger
 from frpd.selector_loop import SelectorLoop
+
+RESERVE_BYTES: Final = 4 << 20
+"""Set aside for the last words; address space, which no page stands behind."""
 
 _log = get_logger("frpd.cli.daemon")
 
@@ -41,6 +44,7 @@ class Daemon:
         self._on_hangup: Callable[[], None] = lambda: None
         self._exit_status = 0
         self._ending = False
+        self._reserve = bytearray(RESERVE_BYTES)
 
     def run(self, service: Runnable, on_hangup: Callable[[], None] | None = None) -> int:
         """Serve until told to stop; return the exit status.
@@ -59,10 +63,13 @@ class Daemon:
         # What start-up made stays for ever: do not walk it in each collection.
         gc.collect()
         gc.freeze()
-        self._loop.run()
-        service.close()
-        # What closing has queued, such as a go-away, leaves in one more turn.
-        self._loop.run_turn(0.0)
+        try:
+            self._loop.run()
+            service.close()
+            # What closing has queued, such as a go-away, leaves in one more turn.
+            self._loop.run_turn(0.0)
+        except MemoryError:
+            self._out_of_memory(service)
         return self._exit_status
 
     def fail(self) -> None:
@@ -78,6 +85,19 @@ class Daemon:
     def _hang_up(self) -> None:
         if not self._ending:
             self._on_hangup()
+
+    def _out_of_memory(self, service: Runnable) -> None:
+        """End: where the books may be half kept, whoever is served may get wrong bytes.
+
+        Who restarts us gives everybody a fresh start.
+        """
+        self._exit_status = 1
+        del self._reserve
+        _log.exception("out of memory: ending, with status 1")
+        try:
+            service.close()  # or visitors see a clean end where there was none
+        except Exception:
+            _log.exception("closing failed")
 
     def _terminate(self) -> None:
         if self._ending:

@@ -248,6 +248,8 @@ class MessageEnd:
             return
         try:
             self._on_readable()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("a callback of %s failed", self.describe())
             if self.on_failure is not None:

@@ -290,6 +290,8 @@ class SocketStream:
             return
         try:
             self._on_readable()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception as error:
             _log.exception("a callback of %s failed", self.describe())
             self._failed(error)

@@ -163,6 +163,8 @@ class KcpEntrance:
         self._numbers[number] = sender
         try:
             self._welcome(endpoint)
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("accepting %s failed", endpoint.describe())
             endpoint.abort()

@@ -223,6 +223,8 @@ class QuicEntrance:
             wire.id_issued(one)
         try:
             self._welcome(session, _hand_over(session))
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("accepting %s failed", session.describe())
             session.abort("")

@@ -372,6 +372,8 @@ class KcpEndpoint:
                 self._on_readable()
             if self._on_writable is not None and (self._is_broken or kcp.room() >= WRITABLE_BYTES):
                 self._on_writable()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("a callback of %s failed", self.describe())
             self.abort()

@@ -435,6 +435,8 @@ class MuxLink:
     def _hand_over(self, stream: MuxStream) -> None:
         try:
             self._on_stream(stream)
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("a new stream of %s failed", self.describe())
             stream.abort()

@@ -347,6 +347,8 @@ class MuxStream:
     def _run(self, callback: Callback) -> None:
         try:
             callback()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("a callback of %s failed", self.describe())
             self.abort()

@@ -168,6 +168,8 @@ class QuicSession:
             self._connection.receive_datagram(
                 bytes(datagram), self.peer if sender is None else sender, self._heard_at
             )
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception as error:  # whatever a peer can provoke in a foreign library
             _log.debug("%s: aioquic failed: %r", self.describe(), error)
             self.lose(f"{type(error).__name__} in aioquic")

@@ -278,6 +278,8 @@ class QuicStream:
                 self._is_broken or self._stopped or self.room() >= WRITABLE_BYTES
             ):
                 self._on_writable()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             _log.exception("a callback of %s failed", self.describe())
             self.abort()

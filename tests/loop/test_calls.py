@@ -287,3 +287,29 @@ def test_a_failing_signal_function_is_logged(
     for _ in range(2):
         loop.run_turn(5.0)
     assert "RuntimeError: a bug" in caplog.text
+
+
+HOWS = ("watch", "call_soon", "timer", "call_at_turn_end", "on_failure")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_a_callback_without_memory_ends_the_loop(
+    loop: SelectorLoop, make_pair: MakePair, how: str
+) -> None:
+    def starve(_error: BaseException | None = None) -> None:
+        raise MemoryError
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    near, far = make_pair()
+    if how in {"watch", "on_failure"}:
+        watch = loop.watch(near.fileno(), starve)
+        watch.set(starve if how == "watch" else fail, None)
+        far.send(b"x")
+    elif how == "timer":
+        loop.call_later(0.0, starve)
+    else:
+        getattr(loop, how)(starve)
+    with pytest.raises(MemoryError):
+        loop.run()

@@ -360,6 +360,8 @@ class StaticVisit:
                 self._on_readable()
             if self._on_writable is not None and self.room() > 0:
                 self._on_writable()
+        except MemoryError:
+            raise  # see SelectorLoop
         except Exception:
             self._log.exception("a callback of %s failed", self.describe())
             self._fail()

@@ -183,3 +183,27 @@ def test_leave_waits_for_no_thread_and_loses_no_output() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (7, "last words\n")
+
+
+def starve() -> None:
+    raise MemoryError
+
+
+def test_a_lack_of_memory_closes_the_service_and_is_status_1(
+    loop: SelectorLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(be_idle)
+    loop.call_soon(starve)
+    assert Daemon(loop, FOREVER).run(service) == 1
+    assert service.calls == ["close"]
+    assert "out of memory: ending, with status 1" in caplog.text
+
+
+def test_a_service_that_cannot_be_closed_without_memory_is_told(
+    loop: SelectorLoop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(be_idle)
+    monkeypatch.setattr(service, "close", starve)
+    loop.call_soon(starve)
+    assert Daemon(loop, FOREVER).run(service) == 1
+    assert "closing failed" in caplog.text
