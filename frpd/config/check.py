@@ -19,6 +19,12 @@ Values = dict[str, Any]
 
 MAX_TOKEN_BYTES = 4096
 """Of token_file."""
+NETWORKS = (
+    "accept_proxy_protocol",
+    "allow_cidrs",
+    "deny_cidrs",
+    "per_source_penalty_exempt_list",
+)
 BY_DATAGRAMS = ("kcp", "quic")
 """What of ``protocol`` comes by no proxy; frp, too, dials past it."""
 
@@ -32,7 +38,7 @@ def check_server(values: Values, reader: SectionReader) -> None:
         reader.warn("dashboard_user", "an open dashboard is not offered; using admin/admin")
         values["dashboard_user"], values["dashboard_pwd"] = "admin", Secret("admin")
     values["subdomain_host"] = values["subdomain_host"].strip().lower()
-    _check_networks(values, reader, ("accept_proxy_protocol",))
+    _check_networks(values, reader, NETWORKS)
     values["heartbeat_timeout_set"] = reader.given("heartbeat_timeout")
     if values["vhost_http_timeout"] <= 0:
         values["vhost_http_timeout"] = 60
@@ -112,6 +118,7 @@ def _check_networks(values: Values, reader: SectionReader, keys: tuple[str, ...]
     for key in keys:
         if not any(values[key]):
             values[key] = ()
+        if not reader.present(key):
             continue
         import ipaddress  # noqa: PLC0415 (most files come without such keys)
 

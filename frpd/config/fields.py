@@ -14,6 +14,7 @@ from typing import Final
 
 from frpd.config.kinds import NO_LIMIT, OWN, SEED, Field, Kind, State
 from frpd.config.params import NO_PARAMS
+from frpd.config.penalties import NET_BLOCKS, PENALTIES
 from frpd.config.ports import NO_PORTS
 from frpd.config.secret import NO_SECRET, Secret
 
@@ -155,8 +156,24 @@ SERVER: Rows = (
           "How many connections may be waiting for their login, from all addresses together.",
           low=1, high=1_000_000),
     Field("max_pending_per_source", INT, 256, OWN,
-          "How many connections of one address may be waiting for their login.",
+          "How many connections of one source may be waiting for their login.",
           low=1, high=1_000_000),
+    Field("allow_cidrs", LIST, (), OWN, "Networks that clients may come from; empty is all.",
+          sample="192.0.2.0/24, 2001:db8::/32"),
+    Field("deny_cidrs", LIST, (), OWN,
+          "Networks that clients may not come from, even where allow_cidrs has them.",
+          sample="203.0.113.0/24"),
+    Field("per_source_penalties", Kind.PENALTIES, PENALTIES, OWN,
+          "For how many seconds clients are refused by what came from their source before, as with"
+          " sshd: each offence adds to the penalty, which is enforced from `min` on; off holds"
+          " nothing against anyone.", sample="authfail:30 max:1h"),
+    Field("per_source_penalty_exempt_list", LIST, ("127.0.0.0/8", "::1/128"), OWN,
+          "Networks that are never penalised, nor held to max_connection_rate_per_source."),
+    Field("per_source_net_block_size", Kind.NET_BLOCKS, NET_BLOCKS, OWN,
+          "How many bits of an address, of IPv4 and of IPv6, make a source.", sample="24:56"),
+    Field("max_connection_rate_per_source", FLOAT, 0.0, OWN,
+          "How many new connections a second of one source are taken, on all TCP ports of clients"
+          " and visitors together; 0 is no limit.", low=0, high=1_000_000, sample="50"),
     *_OWN,
     Field("shutdown_drain_seconds", FLOAT, 0.4, OWN,
           "On SIGTERM, how long visitors' connections may go on before they are cut.",

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from frpd.config import ports
+from frpd.config import penalties, ports
 from frpd.config.ini import WHITE, Dialect
 from frpd.config.ports import PortSet
 from frpd.config.secret import Secret
@@ -39,6 +39,8 @@ class Kind(enum.Enum):
     DOMAINS = "list of domains"
     PORTS = "port ranges"
     BANDWIDTH = "bandwidth"
+    PENALTIES = "penalties"
+    NET_BLOCKS = "bits of addresses"
     MAP = "any number of keys"
 
 
@@ -108,6 +110,12 @@ class Field:
 
 
 NO_LIMIT = Bandwidth()
+_ACCEPTED = {
+    Kind.PORTS: ports.ACCEPTED,
+    Kind.BANDWIDTH: "a number with KB or MB behind it, such as 512KB or 1.5MB",
+    Kind.PENALTIES: penalties.ACCEPTED,
+    Kind.NET_BLOCKS: penalties.BLOCKS_ACCEPTED,
+}
 
 
 class BadValueError(ValueError):
@@ -139,14 +147,9 @@ def accepted(row: Field) -> str:
     """What the key takes, for messages and for the manual."""
     if row.choices:
         return ", ".join(row.choices)
-    match row.kind:
-        case Kind.PORT | Kind.INT | Kind.FLOAT:
-            return _number_range(row)
-        case Kind.PORTS:
-            return ports.ACCEPTED
-        case Kind.BANDWIDTH:
-            return "a number with KB or MB behind it, such as 512KB or 1.5MB"
-    return str(row.kind.value)
+    if row.kind in (Kind.PORT, Kind.INT, Kind.FLOAT):
+        return _number_range(row)
+    return _ACCEPTED.get(row.kind, str(row.kind.value))
 
 
 def default_text(row: Field) -> str:
@@ -305,6 +308,20 @@ def parse_bandwidth(text: str) -> Bandwidth | None:
     return Bandwidth(text, int(float(match[1]) * unit))
 
 
+def _penalties(row: Field, text: str, _dialect: Dialect) -> penalties.PenaltyRules:
+    try:
+        return penalties.PenaltyRules.parse(text)
+    except ValueError as error:
+        raise BadValueError(f"{accepted(row)}; {error}") from error
+
+
+def _net_blocks(row: Field, text: str, _dialect: Dialect) -> penalties.NetBlockSize:
+    try:
+        return penalties.NetBlockSize.parse(text)
+    except ValueError as error:
+        raise BadValueError(f"{accepted(row)}; {error}") from error
+
+
 def _never(_row: Field, _text: str, _dialect: Dialect) -> Params:
     raise AssertionError("the keys of a MAP are gathered, not converted")
 
@@ -321,5 +338,7 @@ _CONVERTERS = {
     Kind.DOMAINS: _domains,
     Kind.PORTS: _ports,
     Kind.BANDWIDTH: _bandwidth,
+    Kind.PENALTIES: _penalties,
+    Kind.NET_BLOCKS: _net_blocks,
     Kind.MAP: _never,
 }

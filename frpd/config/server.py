@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from frpd.config.penalties import NET_BLOCKS, PENALTIES, NetBlockSize, PenaltyRules
 from frpd.config.ports import NO_PORTS, PortSet
 from frpd.config.secret import NO_SECRET, Secret
 
@@ -64,6 +65,12 @@ class ServerConfig:
     login_timeout_seconds: float = 10.0
     max_pending_connections: int = 1024
     max_pending_per_source: int = 256
+    allow_cidrs: tuple[str, ...] = ()
+    deny_cidrs: tuple[str, ...] = ()
+    per_source_penalties: PenaltyRules = PENALTIES
+    per_source_penalty_exempt_list: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    per_source_net_block_size: NetBlockSize = NET_BLOCKS
+    max_connection_rate_per_source: float = 0.0
     native: str = "auto"
     control_socket: str = ""
     splice_pipe_bytes: int = 1048576

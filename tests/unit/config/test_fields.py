@@ -42,6 +42,7 @@ PYTHON_TYPES = {
     Kind.STR: "str", Kind.ADDR: "str", Kind.SECRET: "Secret", Kind.BOOL: "bool", Kind.INT: "int",
     Kind.FLOAT: "float", Kind.PORT: "int", Kind.LIST: "tuple[str, ...]", Kind.PORTS: "PortSet",
     Kind.DOMAINS: "tuple[str, ...]", Kind.BANDWIDTH: "Bandwidth", Kind.MAP: "Params",
+    Kind.PENALTIES: "PenaltyRules", Kind.NET_BLOCKS: "NetBlockSize",
 }  # fmt: skip
 
 

@@ -1,9 +1,21 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from frpd.config.fields import SERVER
 from frpd.config.ini import Dialect
-from frpd.config.kinds import SEED, BadValueError, Field, Kind, convert, split_list
+from frpd.config.kinds import (
+    SEED,
+    BadValueError,
+    Field,
+    Kind,
+    accepted,
+    convert,
+    default_text,
+    split_list,
+)
 
 INT = Field("k", Kind.INT, 5, SEED, "A number.")
 YES = Field("k", Kind.BOOL, True, SEED, "A truth value.")
@@ -89,3 +101,18 @@ def test_fractions_are_plain_decimals_in_range(text: str) -> None:
 def test_lists(text: str, old: list[str], new: list[str]) -> None:
     assert split_list(text, Dialect.OLD) == old
     assert split_list(text, Dialect.NEW) == new
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wrong"),
+    [
+        ("per_source_penalties", "authfail:soon", "'authfail:soon' names no time"),
+        ("per_source_net_block_size", "40", "'40' has more bits than an address"),
+    ],
+)
+def test_what_guards_clients_says_what_is_accepted(name: str, text: str, wrong: str) -> None:
+    [row] = [row for row in SERVER if row.name == name]
+    with pytest.raises(BadValueError, match=re.escape(wrong)) as caught:
+        convert(row, text, Dialect.NEW)
+    assert str(caught.value).startswith(accepted(row))
+    assert convert(row, default_text(row), Dialect.OLD) == row.default
