@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Callable
 from json.encoder import encode_basestring
@@ -168,6 +169,8 @@ def _plain(value: object) -> object:
         return {_read_str(name, ""): _plain(item) for name, item in value}
     if type(value) is list:
         return [_plain(item) for item in value]
+    if type(value) is float and not math.isfinite(value):
+        raise WrongTypeError("holds a number beyond 64 bits")  # it could not be written again
     return _read_str(value, "") if type(value) is str else value
 
 

@@ -205,6 +205,12 @@ def test_negotiation_object_is_plain_data_without_surrogates() -> None:
     assert got.frpd == {"\ufffd": ["\ufffd", 1.5, None, {"a": True}], "b": {}}
 
 
+def test_a_number_that_json_cannot_hold_is_refused_inside_the_negotiation_object() -> None:
+    # It could not be written again, where server plugins are asked about a login.
+    with pytest.raises(WrongTypeError, match=r"^frpd: holds a number beyond 64 bits$"):
+        RECORDS[ord("o")].read((("frpd", (("a", [float("inf")]),)),), MESSAGES[ord("o")]())
+
+
 def test_reading_leaves_the_defaults_of_later_messages_alone() -> None:
     RECORDS[ord("p")].read((("headers", (("a", "1"),)), ("locations", ["/"])), NewProxy())
     assert NewProxy() == NewProxy(headers={}, locations=[])
