@@ -145,8 +145,9 @@ class Socks5Server:
             self._refuse("wrong user or password")
 
     def _receive_request(self) -> None:
-        kind = self._received[3:4]
-        if kind and kind not in _ADDRESS_TYPES and not self._received[2]:
+        version, reserved, kind = self._received[:1], self._received[2:3], self._received[3:4]
+        is_request = version == bytes((VERSION,)) and reserved == b"\0"
+        if is_request and kind and kind not in _ADDRESS_TYPES:
             self.reply(Reply.ADDRESS_NOT_SUPPORTED)
             self.refusal = f"unknown SOCKS address type {kind[0]}"
             return

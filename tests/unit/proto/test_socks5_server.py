@@ -105,6 +105,16 @@ def test_other_languages_are_an_error(wire: bytes, reason: str) -> None:
         Socks5Server(admits).receive_data(wire)
 
 
+@pytest.mark.parametrize("plan", [1, 10])
+def test_what_is_no_request_is_refused_alike_however_it_is_cut(plan: int) -> None:
+    server = Socks5Server()
+    server.receive_data(b"\x05\x01\0")
+    request = b"\x01\x01\0\x09\0\0\0\0\0\0"
+    with pytest.raises(RemoteProtocolError, match="version 1"):
+        for at in range(0, len(request), plan):
+            server.receive_data(request[at : at + plan])
+
+
 def test_an_unknown_type_of_address_gets_its_own_reply() -> None:
     machine = Socks5Server()
     machine.receive_data(HELLO + b"\x05\x01\x00\x02")
