@@ -58,7 +58,7 @@ def key_id_of(token: str) -> str | None:
         raise AuthError("oidc: malformed jwt: too long")
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, RecursionError) as error:  # older ones let the latter through
         raise AuthError(f"oidc: malformed jwt: {error}") from None
     return key_id if isinstance(key_id, str) else None
 

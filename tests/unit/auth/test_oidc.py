@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import Any
 
@@ -35,6 +36,12 @@ def token(key_id: str | None = None, **claims: Any) -> str:
 def test_whose_it_is_and_which_key_it_names() -> None:
     assert subject_of(token("k"), Keys(), EXPECTED, time.time()) == "ann"
     assert (key_id_of(token("k")), key_id_of(token())) == ("k", None)
+
+
+def test_a_header_that_is_nested_too_deeply_is_no_token() -> None:
+    header = base64.urlsafe_b64encode(b"[" * 6000).decode()
+    with pytest.raises(AuthError, match="malformed jwt"):
+        key_id_of(f"{header}.e30.AA")
 
 
 def test_an_unknown_key_signs_nothing() -> None:
