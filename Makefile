@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov
+.PHONY: check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov lock
 
 check: lint types imports package ansible test
 
@@ -77,3 +77,7 @@ bench-tunnel:
 	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
 	@$(PY) -m bench.tunnel --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
 		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
+
+# Renews requirements/*.txt, the libraries with their hashes, within the bounds of pyproject.toml.
+lock:
+	@tools/lock.sh

@@ -18,14 +18,16 @@ done
 
 # Apart from .venv: many libraries that nothing else needs, some of them not beside its own.
 own=$root/.venv-ansible
-wanted="$root ${machines:+molecule} $(cksum <"$root/ansible/requirements.txt")"
+libraries=$root/requirements/ansible.txt
+[ -z "$machines" ] || libraries=$root/requirements/molecule.txt
+wanted="$libraries $(cksum <"$libraries")"
 if [ "$(cat "$own/.frpd-setup" 2>/dev/null)" != "$wanted" ]; then
     find_python
     say "Ansible: installing ansible-core and ansible-lint ${machines:+and molecule }into $own"
     # With the other environment's pip, since bringing one takes longer than all the rest.
     logged "$python" -m venv --without-pip --clear "$own" || fail "$own could not be made"
     logged "$venv/bin/python" -m pip --disable-pip-version-check --python "$own/bin/python" \
-        install -r "$root/ansible/requirements.txt" ${machines:+molecule} \
+        install --require-hashes -r "$libraries" \
         || fail "pip could not install Ansible into $own" "The whole story is in $setup_log."
     printf '%s\n' "$wanted" >"$own/.frpd-setup"
 fi

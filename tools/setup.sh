@@ -153,11 +153,17 @@ find_python() {
         "On Debian that is in the package python3-venv; or make $venv yourself, with pip in it."
 }
 
-# Makes .venv with frpd and the extras given ("accel,dev"); does nothing if that was done before.
+# Makes .venv with frpd and the libraries of requirements/, to the byte; does nothing if that was done before.
+# Wants "accel" (what it takes to run) or "accel,dev" (to test).
 need_venv() {
     extras=$1
+    case ,$extras, in
+        *,dev,*) libraries=$root/requirements/dev.txt ;;
+        *) libraries=$root/requirements/runtime.txt ;;
+    esac
+    build_tools=$root/requirements/build.txt
     stamp=$venv/.frpd-setup-$extras
-    wanted="$root $(cksum <"$root/pyproject.toml")"
+    wanted="$root $(cat "$root/pyproject.toml" "$root"/requirements/*.txt | cksum)"
     # What was installed with more extras will do for fewer.
     for made in "$stamp"*; do
         if [ "$(cat "$made" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c 'import frpd' 2>/dev/null; then
@@ -172,9 +178,15 @@ need_venv() {
             "The lines above say why. By hand: $python -m venv --clear '$venv'"
     fi
     say "Python environment: installing frpd with its libraries [$extras] (a minute or so the first time)"
-    logged "$venv/bin/python" -m pip install --disable-pip-version-check -e "$root[$extras]" \
+    logged "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes \
+        -r "$libraries" -r "$build_tools" \
         || fail "pip could not install frpd's libraries into $venv" \
             "The lines above say why; the whole story is in $setup_log." \
             "Is there a network? Behind a proxy set https_proxy; with a mirror of your own set PIP_INDEX_URL."
+    # With nothing from outside: the build tools are there, to the byte.
+    logged "$venv/bin/python" -m pip install --disable-pip-version-check --no-index --no-deps \
+        --no-build-isolation -e "$root" \
+        || fail "frpd itself could not be installed into $venv" \
+            "The lines above say why; the whole story is in $setup_log."
     printf '%s\n' "$wanted" >"$stamp"
 }

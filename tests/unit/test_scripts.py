@@ -21,6 +21,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout in a path with a blank, without an environment, and a PATH of its own in bin."""
     root = tmp_path / "my frpd"
     (root / "tools").mkdir(parents=True)
+    shutil.copytree(ROOT / "requirements", root / "requirements")
     for name in ("quickstart", "check", "tools/setup.sh", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     (tmp_path / "bin").mkdir()
@@ -141,12 +142,26 @@ def test_a_network_that_is_not_there_is_said_with_pip_s_own_words(checkout: Path
 def test_an_environment_that_was_made_is_left_alone(checkout: Path) -> None:
     python = checkout / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\ncase "$*" in *install*) echo x >>"$0.installs";; esac\n')
+    python.write_text('#!/bin/sh\ncase "$*" in *--require-hashes*) echo x >>"$0.installs";; esac\n')
     python.chmod(0o755)
     for extras in ("accel,dev", "accel,dev", "accel"):
         assert run(checkout, f"need_venv {extras}").returncode == 0
     assert (python.parent / "python.installs").read_text() == "x\n"
-    with (checkout / "pyproject.toml").open("a") as file:
-        file.write("# changed\n")
-    assert run(checkout, "need_venv accel").returncode == 0
-    assert (python.parent / "python.installs").read_text() == "x\nx\n"
+    for times, changed in enumerate(("pyproject.toml", "requirements/runtime.txt"), 2):
+        with (checkout / changed).open("a") as file:
+            file.write("# changed\n")
+        assert run(checkout, "need_venv accel").returncode == 0
+        assert (python.parent / "python.installs").read_text() == "x\n" * times
+
+
+@pytest.mark.parametrize(("extras", "file"), [("accel", "runtime"), ("accel,dev", "dev")])
+def test_nothing_is_installed_that_has_no_hash(checkout: Path, extras: str, file: str) -> None:
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\ncase "$*" in *" install "*) echo "$*" >>"$0.said";; esac\n')
+    python.chmod(0o755)
+    assert run(checkout, f"need_venv {extras}").returncode == 0
+    libraries, frpd = (python.parent / "python.said").read_text().splitlines()
+    wanted = [f"-r {checkout}/requirements/{name}.txt" for name in (file, "build")]
+    assert libraries.split("--require-hashes ")[1] == " ".join(wanted)
+    assert {"--no-index", "--no-deps", "--no-build-isolation"} <= set(frpd.split())
