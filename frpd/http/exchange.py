@@ -19,7 +19,7 @@ from typing import Final
 from frpd.errors import ConnectionLost, FrpError
 from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
-from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine
+from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine, enter, leave
 from frpd.http.tell import came_to, facts_of, user_of
 from frpd.metrics.access import SIDES
 from frpd.net.endpoint import Endpoint, Outcome
@@ -137,6 +137,7 @@ class Exchange:
     def begin(self) -> None:
         """Ask the service; the visitor hears of the end, maybe before this returns."""
         self._visitor.running.relay_started(self)
+        enter(self.site)
         self._turn_to_site()
 
     def _turn_to_site(self) -> None:
@@ -403,7 +404,9 @@ class Exchange:
         site.log.warning("%s goes to [%s]", self._visitor.describe(), other.name)
         self._leave_line(keep=False)
         self.bytes_in = 0
+        leave(site)
         self.site = other
+        enter(other)
         self._phase = _Phase.CALLING
         self._turn_to_site()
         return True
@@ -464,6 +467,7 @@ class Exchange:
         request.on_failure = request.on_left = request.on_over = None
         visitor, site, head = self._visitor, self.site, self.head
         visitor.running.relay_ended(self)
+        leave(site)
         site.counters.bytes_in += self.bytes_in
         site.counters.bytes_out += self.bytes_out
         if site.access is not None:

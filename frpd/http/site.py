@@ -13,6 +13,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
 from frpd.net.pipes import PipePool
+from frpd.net.visitor_gate import VisitorGate
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 
@@ -55,6 +56,10 @@ class Site(Protocol):
         """Where requests that are over are told; None where nobody wants to know."""
 
     @property
+    def gate(self) -> VisitorGate | None:
+        """Counts requests under way; None where nobody limits them."""
+
+    @property
     def pipes(self) -> PipePool | None:
         """For bulk."""
 
@@ -74,6 +79,18 @@ class Site(Protocol):
 
     def call(self, visitor: SockAddr, on_work: OnWork, on_failed: OnNoWork) -> Call:
         """Get a work connection; one of the two is called, maybe before this returns."""
+
+
+def enter(site: Site) -> None:
+    """A request is given to a site, whose gate has not refused it."""
+    if site.gate is not None:
+        site.gate.enter()
+
+
+def leave(site: Site) -> None:
+    """The request is over, or somebody else's."""
+    if site.gate is not None:
+        site.gate.left()
 
 
 class Spares(Protocol):

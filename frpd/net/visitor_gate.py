@@ -142,12 +142,8 @@ class VisitorGate:
         if now - said_at < SAY_EVERY_SECONDS:
             return
         self._said[kind] = now, count
-        self._log.warning(
-            "visitors refused: %s; %d since this was said last, now %s",
-            refusal.reason,
-            count - said,
-            visitor,
-        )
+        more = f", and {count - said - 1} before it" if said else ""
+        self._log.warning("visitors are refused: %s: %s%s", refusal.reason, visitor, more)
 
     @property
     def _burst(self) -> float:

@@ -9,6 +9,7 @@ from frpd.auth.oidc import OidcAuthenticator
 from frpd.auth.token import TokenAuthenticator
 from frpd.errors import AuthError, FrpError, LimitError, PluginError, ProxyError
 from frpd.log import get_logger
+from frpd.net.visitor_gate import Crowd
 from frpd.proto import native
 from frpd.proto.message.types import (
     CloseProxy,
@@ -117,6 +118,7 @@ class ControlSession:
         self.log = _log.prefixed(run_id)
         self.since = loop.now()
         self.proxies: dict[str, Proxy] = {}
+        self.visitors = Crowd()
         self.work_conns = self._work_source(pool_count, user_conn_timeout_seconds)
         self._keeper = keeper
         self._registry = registry

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from frpd.proto.yamux.window import WindowBudget
     from frpd.server.door import Door
     from frpd.server.proxies.base import Proxy
+    from frpd.server.visitor_gates import VisitorGates
     from frpd.workers import WorkerPool
 
 
@@ -30,6 +31,9 @@ class ServerFigures:
         pipe_refusals: times that there was none to lend.
         window_left: bytes that streams' windows may still grow by.
         dropped: datagrams by proxy and reason.
+        visitors: who are connected by a proxy that passes their bytes on, or to the http port.
+        visitors_limit: how many those may be.
+        refused_visitors: how many may not come in, by proxy and reason.
     """
 
     pending: int
@@ -41,6 +45,9 @@ class ServerFigures:
     pipe_refusals: int
     window_left: int
     dropped: Mapping[str, Mapping[str, int]]
+    visitors: int
+    visitors_limit: int
+    refused_visitors: Mapping[str, Mapping[str, int]]
 
 
 def take_figures(
@@ -48,7 +55,9 @@ def take_figures(
     pool: WorkerPool,
     pipes: PipePool,
     windows: WindowBudget,
+    *,
     proxies: Mapping[str, Proxy],
+    gates: VisitorGates,
 ) -> ServerFigures:
     """Return a copy. Loop thread only."""
     return ServerFigures(
@@ -66,8 +75,12 @@ def take_figures(
                 "blocked": proxy.traffic.dropped_blocked,
                 "unknown": proxy.traffic.dropped_unknown,
                 "unsent": proxy.traffic.dropped_unsent,
+                "refused": proxy.traffic.dropped_refused,
             }
             for name, proxy in proxies.items()
             if isinstance(proxy, UdpProxy)
         },
+        visitors=gates.total.present,
+        visitors_limit=gates.limit,
+        refused_visitors=gates.refused(),
     )

@@ -44,6 +44,9 @@ class PortManager:
         self._used: dict[int, str] = {}
         self._remembered: dict[str, tuple[int, float]] = {}
 
+    def __len__(self) -> int:
+        return len(self._used)
+
     @property
     def used(self) -> dict[int, str]:
         """A copy of the book: port to proxy name."""

@@ -7,6 +7,7 @@ are in. Which client has which proxy is in that client's session.
 from __future__ import annotations
 
 import contextlib
+from weakref import WeakSet
 
 from frpd.config.kinds import parse_bandwidth
 from frpd.config.server import ServerConfig
@@ -33,6 +34,7 @@ from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.reload import strangers
 from frpd.server.vhost.hosts import VirtualHosts
+from frpd.server.visitor_gates import VisitorGates
 from frpd.workers import WorkerPool
 
 SERVER_MODE = "server"
@@ -54,6 +56,7 @@ class ProxyDesk:
         books: keep what was asked for, and how much passed.
         relays: are told of visits.
         vhosts: the ports that proxies share by name.
+        gates: say who may visit.
         balancers: who may say that a visitor is another.
         pipes: what bytes pass through without being seen.
         sockets: keeps ports for the next process.
@@ -77,6 +80,7 @@ class ProxyDesk:
         books: Books,
         relays: Relays,
         vhosts: VirtualHosts,
+        gates: VisitorGates,
         balancers: Balancers,
         pipes: PipePool,
         sockets: SocketStore,
@@ -90,6 +94,8 @@ class ProxyDesk:
         self._books = books
         self._relays = relays
         self._vhosts = vhosts
+        self._gates = gates
+        self._clients: WeakSet[ControlSession] = WeakSet()
         self._balancers = balancers
         self._pipes = pipes
         self._sockets = sockets
@@ -103,6 +109,9 @@ class ProxyDesk:
     def use(self, config: ServerConfig) -> tuple[str, ...]:
         """Decide by these from now on; return what the operator should know, in sentences."""
         old, self._config = self._config, config
+        self._gates.use(config)
+        for control in self._clients:
+            control.visitors.limit = self._max_visitors(control)
         if config.allow_ports == old.allow_ports:
             return ()
         names: list[str] = []
@@ -132,11 +141,19 @@ class ProxyDesk:
         used = sum(proxy.ports_used for proxy in control.proxies.values())
         if 0 < limit <= used:
             raise ProxyError("exceed the max_ports_per_client")
+        if 0 < self._config.max_proxies_per_client <= len(control.proxies):
+            raise ProxyError("exceed the max_proxies_per_client")
         if name in self.proxies:
             raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
         if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
-        proxy = self.proxies[name] = build(self.context(control, request), request)
+        context = self.context(control, request)
+        try:
+            proxy = self.proxies[name] = build(context, request)
+        except ProxyError:
+            self._gates.forget(name)
+            raise
+        self._ports_changed()
         self._books.proxy_started(control.run_id, proxy, request)
         return proxy
 
@@ -144,19 +161,24 @@ class ProxyDesk:
         """See Registry.proxy_closed."""
         if self.proxies.get(proxy.name) is proxy:
             del self.proxies[proxy.name]
+            self._gates.forget(proxy.name)
+            self._ports_changed()
             self._books.proxy_closed(proxy.name)
 
     def context(self, control: ControlSession, request: NewProxy) -> ProxyContext:
         """Return what a proxy of this client is made with."""
         name, tell = request.proxy_name, self._tell
-        kind = request.proxy_type or "tcp"
+        kind, log = request.proxy_type or "tcp", control.log.prefixed(name)
+        control.visitors.limit = self._max_visitors(control)
+        self._clients.add(control)
         return ProxyContext(
             counters=self._books.counters(request),
             access=tell and ProxyAccess(tell, name, kind, control.run_id),
             visitor_hook=self._visitor_hook(control, name, kind),
             loop=self._loop,
             entropy=self._entropy,
-            log=control.log.prefixed(name),
+            log=log,
+            gate=self._gates.gate(request, log, control.visitors, is_mux=control.connection.is_mux),
             work_conns=control.work_conns,
             relays=self._relays,
             tcp_ports=self.tcp_ports,
@@ -177,6 +199,14 @@ class ProxyDesk:
             vhosts=self._vhosts,
             sockets=self._sockets,
         )
+
+    def _max_visitors(self, control: ControlSession) -> int:
+        """Return how many visitors all proxies of a client may have; 0 is any number."""
+        del control
+        return self._config.max_connections_per_client
+
+    def _ports_changed(self) -> None:
+        self._gates.ports_changed(len(self.tcp_ports) + len(self.udp_ports))
 
     def _visitor_hook(self, control: ControlSession, name: str, kind: str) -> VisitorHook:
         facts = user_facts(control.login, control.run_id)

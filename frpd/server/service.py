@@ -107,15 +107,7 @@ class Service:
         self._vhosts = VirtualHosts(
             loop, config, self, fittings.page, tell, gate=self._gates.host_gate()
         )
-        self._reception = Reception(
-            door=self._door,
-            on_client=self._client_came,
-            on_http=self._vhosts.http.on_visitor,
-            on_https=self._vhosts.https.on_visitor,
-            on_connect=self._vhosts.connect.on_visitor,
-            layers=fittings.layers,
-            tls_only=config.tls_only,
-        )
+        self._reception = self._make_reception(fittings)
         self._door.pace.is_busy = fittings.handshakes.is_long
         self._entrances = OpenEntrances(loop, self._came, self._sockets, self._door.pace)
         self._kcp = KcpPort(loop, entropy, self._kcp_came, self._sockets)
@@ -144,6 +136,17 @@ class Service:
         self._work_desk = WorkDesk(self.controls, self.hooks, self.told)
         self._nat_holes = NatHoleDesk(
             loop, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
+        )
+
+    def _make_reception(self, fittings: Fittings) -> Reception:
+        return Reception(
+            door=self._door,
+            on_client=self._client_came,
+            on_http=self._vhosts.http.on_visitor,
+            on_https=self._vhosts.https.on_visitor,
+            on_connect=self._vhosts.connect.on_visitor,
+            layers=fittings.layers,
+            tls_only=self._config.tls_only,
         )
 
     def _make_proxy_desk(self, tell: Sink | None) -> ProxyDesk:
@@ -275,7 +278,14 @@ class Service:
 
     def figures(self) -> ServerFigures:
         """Return what is held, and what was refused."""
-        return take_figures(self._door, self._pool, self._pipes, self._windows, self.proxies)
+        return take_figures(
+            self._door,
+            self._pool,
+            self._pipes,
+            self._windows,
+            proxies=self.proxies,
+            gates=self._gates,
+        )
 
     def kick_client(self, run_id: str) -> bool:
         """End a client's session; False if there is none. It may log in again."""

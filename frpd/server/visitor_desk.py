@@ -196,6 +196,9 @@ class VisitorDesk:
             raise ProxyError(f"visitor connection of [{name}] auth failed")
         if not proxy.admits(caller.user):
             raise ProxyError(f"visitor connection of [{name}] user [{caller.user}] not allowed")
+        reason = proxy.refuses(caller.describe(), caller.connection.source)
+        if reason:
+            raise ProxyError(f"visitor connection of [{name}] refused: {reason}")
 
     def _let_in(self, caller: Caller, proxy: StcpProxy, secret: bytes = b"") -> None:
         connection = caller.connection

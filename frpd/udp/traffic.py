@@ -32,6 +32,7 @@ class Traffic:
         dropped_blocked: the work stream was full or not there.
         dropped_unknown: answers to nobody who is known.
         dropped_unsent: the kernel did not take them.
+        dropped_refused: of visitors who may not come in.
         refused: times that the service's machine said that nobody takes them.
     """
 
@@ -43,17 +44,20 @@ class Traffic:
     dropped_blocked: int = 0
     dropped_unknown: int = 0
     dropped_unsent: int = 0
+    dropped_refused: int = 0
     refused: int = 0
 
     @property
     def dropped(self) -> int:
         """All that was lost here."""
-        return self.dropped_long + self.dropped_blocked + self.dropped_unknown + self.dropped_unsent
+        lost = self.dropped_long + self.dropped_blocked + self.dropped_unknown
+        return lost + self.dropped_unsent + self.dropped_refused
 
     def describe(self) -> str:
         """Return all of it in one line, for a log."""
         return (
             f"{self.datagrams_in} datagrams in, {self.datagrams_out} out, {self.dropped} dropped"
             f" ({self.dropped_long} too long, {self.dropped_blocked} with a full work connection,"
-            f" {self.dropped_unknown} for nobody, {self.dropped_unsent} not sent)"
+            f" {self.dropped_unknown} for nobody, {self.dropped_unsent} not sent,"
+            f" {self.dropped_refused} of visitors refused)"
         )

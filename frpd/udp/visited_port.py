@@ -12,6 +12,7 @@ from typing import Final
 from frpd.log import PrefixLogger
 from frpd.net.address import SockAddr, format_address, host_of
 from frpd.net.endpoint import Buffer, Endpoint
+from frpd.net.visitor_gate import VisitorGate
 from frpd.selector_loop import SelectorLoop
 from frpd.udp.datagram_socket import NO_ANCILLARY, Ancillary, DatagramSocket, answer_via
 from frpd.udp.flows import Flow, FlowTable
@@ -50,6 +51,7 @@ class VisitedPort:
         log: of whoever the port belongs to.
         on_lost: see PacketChannel.
         on_forgotten: called with each visitor that is over, and why.
+        gate: says who may be a visitor; None where everybody may.
 
     Attributes:
         traffic: datagrams by where they went.
@@ -68,6 +70,7 @@ class VisitedPort:
         log: PrefixLogger,
         on_lost: OnLost,
         on_forgotten: Callable[[Visitor, str], None] | None = None,
+        gate: VisitorGate | None = None,
     ) -> None:
         self.traffic = Traffic()
         self.channel = PacketChannel(loop, self.traffic, self._answers_came, self._lost)
@@ -77,6 +80,7 @@ class VisitedPort:
         self._log = log
         self._on_lost = on_lost
         self._on_forgotten = on_forgotten
+        self._gate = gate
         self._on_wanted: Callable[[], None] | None = None
         self._flows: FlowTable[SockAddr, Visitor] = FlowTable(
             loop, self._forget, idle_seconds=session_seconds, limit=max_sessions
@@ -144,6 +148,8 @@ class VisitedPort:
                 break
             size, ancillary, _, address = received
             visitor = find(address) or self._enter(address)
+            if visitor is None:
+                continue
             if ancillary != visitor.ancillary:
                 visitor.ancillary, visitor.via = ancillary, answer_via(ancillary)
             if put(visitor.name, scratch[:size]):
@@ -188,8 +194,17 @@ class VisitedPort:
 
     # Visitors.
 
-    def _enter(self, address: SockAddr) -> Visitor:
+    def _enter(self, address: SockAddr) -> Visitor | None:
+        """Return a new visitor; None if it may not come in."""
         host, _, _ = host_of(address).partition("%")
+        gate = self._gate
+        if gate is not None:
+            refusal = gate.refusal(host)
+            if refusal is not None:
+                self.traffic.dropped_refused += 1
+                gate.turned_away(refusal, format_address(address))
+                return None
+            gate.enter()
         scope = address[3] if len(address) == 4 else 0
         visitor = Visitor(address, self._packets.name_visitor(host, address[1], scope))
         self._flows.add(address, visitor)
@@ -201,6 +216,8 @@ class VisitedPort:
         if self._by_name.get(visitor.name) is visitor:
             del self._by_name[visitor.name]
         self._counters.closed(0, 0)  # bytes were counted as they came
+        if self._gate is not None:
+            self._gate.left()
         if self._on_forgotten is not None:
             self._on_forgotten(visitor, reason)
         self._log.debug(

@@ -100,6 +100,18 @@ def _held(figures: ServerFigures, window_budget: int) -> Iterator[Metric]:
         "frpd_window_budget_bytes", "What streams' windows may grow by together.", window_budget
     )
     yield one("frpd_window_left_bytes", "What of it is left.", figures.window_left)
+    yield one("frpd_visitors", "Visitors that are connected.", figures.visitors)
+    yield one("frpd_visitors_limit", "How many there may be.", figures.visitors_limit)
+    yield counter(
+        "frpd_refused_visitors",
+        "Visitors, of udp their datagrams, that were refused.",
+        [
+            ((name, reason), number)
+            for name, reasons in sorted(figures.refused_visitors.items())
+            for reason, number in reasons.items()
+        ],
+        ("name", "reason"),
+    )
     yield counter(
         "frpd_udp_dropped",
         "Datagrams that were dropped.",

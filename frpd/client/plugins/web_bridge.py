@@ -169,6 +169,7 @@ class LocalSite:
     unserved_status: ClassVar[int] = 502
     half_closes: ClassVar[bool] = True
     access: ClassVar[None] = None
+    gate: ClassVar[None] = None
     answer_rules: ClassVar[AnswerRules] = AS_ANSWERED
 
     bridge: WebBridge

@@ -16,6 +16,7 @@ from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.http import HttpProxy
 
 if TYPE_CHECKING:
+    from frpd.net.visitor_gate import Refusal
     from frpd.server.vhost.http_host import HttpHost
     from frpd.server.vhost.names import Route
 
@@ -36,10 +37,14 @@ class HttpGroup(Group["HttpMember"]):
         members = self.roster.members
         return all([member.admits(credentials) for member in members])
 
+    def refusal(self, visitor_ip: str) -> tuple[HttpMember, Refusal] | None:
+        """See Sites.refusal."""
+        return self.roster.refusal(visitor_ip)
+
     def choose(self, visitor_ip: str) -> HttpMember:
         """See Sites.choose."""
         member = self.roster.choose(visitor_ip, self.loop.now())
-        assert member is not None, "a group without members has no route"
+        assert member is not None, "a group without members has no route, and somebody was willing"
         return member
 
     def other(self, visitor_ip: str, tried: Collection[Site]) -> HttpMember | None:

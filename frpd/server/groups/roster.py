@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Generic, TypeVar, cast
 
+from frpd.net.visitor_gate import Refusal
 from frpd.server.groups.strategy import ROUND_ROBIN, STRATEGIES, Member
 
 REFUSAL_SECONDS: Final = 10.0
@@ -13,6 +14,11 @@ MAX_TRIES: Final = 5
 """Members that one visitor is given to."""
 
 M = TypeVar("M", bound=Member)
+
+
+def _refusal(member: Member, source: str) -> Refusal | None:
+    gate = member.gate
+    return None if gate is None else gate.refusal(source)
 
 
 class Roster(Generic[M]):
@@ -66,7 +72,7 @@ class Roster(Generic[M]):
         return member in self._proven
 
     def choose(self, source: str, now: float, tried: Collection[object] = ()) -> M | None:
-        """Return who serves the next visitor; None when nobody is left.
+        """Return who serves the next visitor; None when nobody is left who would.
 
         Args:
             source: the visitor's address.
@@ -76,14 +82,39 @@ class Roster(Generic[M]):
         if len(tried) >= MAX_TRIES:
             return None
         members = self._members
-        if tried or self._refusals:
-            members = [member for member in members if member not in tried]
-            members = [one for one in members if not self._is_ill(one, now)] or members
+        if not (tried or self._refusals):
+            return self._one_of(members, source)
+        members = [member for member in members if member not in tried]
+        healthy = [one for one in members if not self._is_ill(one, now)]
+        return self._one_of(healthy, source) or self._one_of(members, source)
+
+    def refusal(self, source: str) -> tuple[M, Refusal] | None:
+        """Return why all members refuse this visitor: the one who does it most mildly.
+
+        None if any of them would take it, or there is nobody.
+        """
+        mildest: tuple[M, Refusal] | None = None
+        for member in self._members:
+            refusal = _refusal(member, source)
+            if refusal is None:
+                return None
+            if mildest is None or refusal.harshness < mildest[1].harshness:
+                mildest = member, refusal
+        return mildest
+
+    def _one_of(self, members: list[M], source: str) -> M | None:
+        """Return whose turn it is of those who do not refuse this visitor."""
         if not members:
             return None
         turn = self._turn
+        member = cast("M", self._choose(members, turn, source))
+        if _refusal(member, source) is not None:
+            members = [one for one in members if _refusal(one, source) is None]
+            if not members:
+                return None
+            member = cast("M", self._choose(members, turn, source))
         self._turn += 1
-        return cast("M", self._choose(members, turn, source))
+        return member
 
     def _is_ill(self, member: M, now: float) -> bool:
         refusal = self._refusals.get(member)

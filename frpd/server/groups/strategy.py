@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Final, Protocol, TypeVar
 
 from frpd.metrics.counters import ProxyCounters
+from frpd.net.visitor_gate import VisitorGate
 
 ROUND_ROBIN: Final = "round_robin"
 LEAST_CONNECTIONS: Final = "least_connections"
@@ -23,6 +24,10 @@ class Member(Protocol):
     @property
     def counters(self) -> ProxyCounters:
         """Of the proxy."""
+
+    @property
+    def gate(self) -> VisitorGate | None:
+        """Says who may visit it."""
 
 
 M = TypeVar("M", bound=Member)

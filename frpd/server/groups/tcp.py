@@ -59,6 +59,7 @@ class TcpMember:
         self.counters = context.counters
         self.context = context
         self.request = request
+        self.gate = context.gate
         self._groups = groups
         self._closed = False
         group = groups.get(request.group)

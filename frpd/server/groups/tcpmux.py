@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from frpd.errors import ConnectionLost
+from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
+from frpd.net.visitor_gate import Refusal
 from frpd.proto.message.types import NewProxy
 from frpd.server.groups.group import Group, join, leave
 from frpd.server.groups.visit import GroupVisit, VisitedMember
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.tcpmux import TcpmuxProxy
+from frpd.server.proxies.visit import tell_refused
 
 
 class TcpmuxGroup(Group[VisitedMember]):
     """One group; a ConnectSite of the virtual hosts. Loop thread only."""
+
+    def turned_away(self, stream: SocketStream) -> Refusal | None:
+        """See ConnectSite.turned_away."""
+        refusal = self.roster.refusal(host_of(stream.peer))
+        if refusal is None:
+            return None
+        tell_refused(refusal[0].context, stream, refusal[1])
+        return refusal[1]
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """See ConnectSite.admits: all members have the same user and password."""

@@ -23,7 +23,7 @@ from frpd.selector_loop import Timer
 from frpd.server.groups.roster import Roster
 from frpd.server.groups.strategy import Member
 from frpd.server.proxies.base import ProxyContext
-from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.visit import Visit, turn_away
 from frpd.server.proxies.work_call import introduction
 
 READ_BYTES = 16 * 1024
@@ -99,10 +99,14 @@ class GroupVisit(Visit):
     ) -> None:
         """Give a visitor to the member whose turn it is."""
         member = roster.choose(host_of(visitor.peer), now)
-        if member is None:
+        if member is not None:
+            cls(roster, member, visitor, destination, opening)
+            return
+        refusal = roster.refusal(host_of(visitor.peer))
+        if refusal is None:
             visitor.abort()
         else:
-            cls(roster, member, visitor, destination, opening)
+            turn_away(refusal[0].context, visitor, refusal[1])
 
     def abort(self, reason: str) -> None:
         """See Running.abort."""
@@ -111,7 +115,7 @@ class GroupVisit(Visit):
         elif self._work is not None:
             self._leave()
             self._visitor.abort()
-            self._counters.closed(0, 0)
+            self._leave_proxy()
 
     def progress(self) -> Progress:
         """See Running.progress."""
@@ -208,7 +212,7 @@ class GroupVisit(Visit):
     def _refused(self, reason: str) -> None:
         refused, now = self._member, self._context.loop.now()
         self._tried.append(refused)
-        self._counters.closed(0, 0)
+        self._leave_proxy()
         self._roster.refused(refused, now)
         member = self._roster.choose(host_of(self._source), now, self._tried)
         where = "is refused" if member is None else f"goes to [{member.name}]"
@@ -219,7 +223,7 @@ class GroupVisit(Visit):
             return
         self._member, self._context, self._counters = member, member.context, member.counters
         self._name = member.name
-        self._counters.opened()
+        self._enter()
         self._ask_and_call(
             self._hello(),
             use_encryption=member.request.use_encryption,

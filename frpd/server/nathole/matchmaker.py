@@ -168,6 +168,7 @@ class Matchmaker:
             if request.pre_check:
                 member.send(NatHoleResp(transaction_id=request.transaction_id))
                 return
+            proxy.check_gate(f"[{member.run_id}] {member.source}", member.source)
             self._call_owner(member, request, proxy)
         except ProxyError as error:
             early = error.early if isinstance(error, OldWayError) else ""

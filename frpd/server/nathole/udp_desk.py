@@ -112,6 +112,7 @@ class UdpDesk:
         clients: yields who is logged in.
         told: what a client may hear of an error.
         send: sends a datagram to an address, from one of ours.
+        bars: tells of addresses that nobody may come from.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class UdpDesk:
         clients: Callable[[], Iterable[Neighbour]],
         told: Callable[[str, str], str],
         send: Send,
+        bars: Callable[[str], bool],
     ) -> None:
         self.holes: HoleBook[EarlyHole] = HoleBook(entropy)
         self._loop = loop
@@ -130,13 +132,14 @@ class UdpDesk:
         self._clients = clients
         self._told = told
         self._send = send
+        self._bars = bars
         self._signatures: OrderedDict[tuple[str, str, int], tuple[str, float]] = OrderedDict()
         self._refusals = MAX_REFUSALS_AT_ONCE
         self._refused_at = loop.now()
 
     def receive(self, datagram: bytes, address: SockAddr, via: Ancillary) -> None:
         """Take one datagram; whatever it is not is ignored."""
-        if len(datagram) > MAX_DATAGRAM_BYTES:
+        if len(datagram) > MAX_DATAGRAM_BYTES or self._bars(host_of(address)):
             return
         try:
             message = decode_message(datagram)
@@ -204,6 +207,7 @@ class UdpDesk:
         users = {"", *(client.user for client in self._at(caller.host))}
         if not any(map(proxy.admits, users)):
             raise ProxyError(f"xtcp visitor user [] not allowed for [{proxy.name}]")
+        proxy.check_gate(format_address(caller.address), caller.host)
 
     def _at(self, host: str) -> list[Neighbour]:
         return [client for client in self._clients() if client.source == host]

@@ -12,6 +12,7 @@ from frpd.metrics.access import ProxyAccess
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
+from frpd.net.visitor_gate import VisitorGate
 from frpd.relay.limiter import Limiter
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
@@ -84,5 +85,7 @@ class ProxyContext:
     """Of the proxy; they go on where it left off when it registers again."""
     visitor_hook: VisitorHook | None = None
     """Asks server plugins about visitors."""
+    gate: VisitorGate | None = None
+    """Says who may visit; None where everybody may."""
     access: ProxyAccess | None = None
     """Where visits that are over are told; None where nobody wants to know."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from frpd.log import PrefixLogger
     from frpd.metrics.access import ProxyAccess
     from frpd.net.pipes import PipePool
+    from frpd.net.visitor_gate import Refusal, VisitorGate
     from frpd.server.vhost.http_host import HttpHost
 
 MAX_RULES: Final = 256
@@ -49,6 +50,7 @@ class HttpProxy:
         self.name = request.proxy_name
         self.counters = context.counters
         self.access: ProxyAccess | None = context.access
+        self.gate: VisitorGate | None = context.gate
         self.log: PrefixLogger = context.log
         self.pipes: PipePool | None = context.pipes
         self.half_closes = native.HALF_CLOSE in context.features
@@ -72,6 +74,11 @@ class HttpProxy:
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """See Site.admits; takes the same time whatever is wrong with them."""
         return self._login.admits(credentials)
+
+    def refusal(self, visitor_ip: str) -> tuple[HttpProxy, Refusal] | None:
+        """See Sites.refusal."""
+        refusal = None if self.gate is None else self.gate.refusal(visitor_ip)
+        return None if refusal is None else (self, refusal)
 
     def choose(self, _visitor_ip: str) -> HttpProxy:
         """See Sites.choose."""

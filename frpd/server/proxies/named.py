@@ -9,7 +9,7 @@ from frpd.errors import ConnectionLost
 from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
-from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.visit import Visit, is_turned_away
 from frpd.server.proxies.work_call import introduction
 from frpd.server.vhost.names import domains_of, remote_addr
 
@@ -42,6 +42,7 @@ class NamedProxy(ABC):
         self.name = request.proxy_name
         self.counters = context.counters
         self.context = context
+        self.gate = context.gate
         self.request = request
         self.domains = domains_of(request, subdomain_host)
         self._shared = host
@@ -55,6 +56,8 @@ class NamedProxy(ABC):
 
     def visit(self, stream: SocketStream) -> None:
         """A visitor has said one of our names; what is still to be read is for the service."""
+        if is_turned_away(self.context, stream):
+            return
         try:
             destination = stream.local_address()
         except ConnectionLost:

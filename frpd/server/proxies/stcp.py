@@ -63,6 +63,20 @@ class StcpProxy:
         """Return whether visitors of this user may come, by ``allow_users``."""
         return user in self._users or EVERYONE in self._users
 
+    def refuses(self, visitor: str, address: str) -> str:
+        """Return why a visitor who knows the sk may not enter, and count it; "" if it may.
+
+        Args:
+            visitor: its name for logs.
+            address: of the visiting client.
+        """
+        gate = self._context.gate
+        refusal = None if gate is None else gate.refusal(address)
+        if gate is None or refusal is None:
+            return ""
+        gate.turned_away(refusal, visitor)
+        return refusal.reason
+
     def stretched(self, pool: WorkerPool) -> StretchedSecret:
         """Return what scrypt makes of the sk: worked out when it is first asked for."""
         made = self._stretched

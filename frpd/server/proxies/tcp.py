@@ -6,7 +6,7 @@ from frpd.net.stream import SocketStream
 from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.tcp_port import TcpPort
-from frpd.server.proxies.visit import Visit
+from frpd.server.proxies.visit import Visit, is_turned_away
 from frpd.server.proxies.work_call import introduction
 
 
@@ -31,6 +31,8 @@ class TcpProxy:
 
     def on_user(self, stream: SocketStream) -> None:
         """A visitor has connected."""
+        if is_turned_away(self._context, stream):
+            return
         destination = self._port.came_to(stream)
         if destination is None:
             return

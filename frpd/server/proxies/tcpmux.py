@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from frpd.auth.basic import BasicLogin
 from frpd.errors import ProxyError
+from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
+from frpd.net.visitor_gate import Refusal
 from frpd.proto.message.types import NewProxy
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.named import NamedProxy
+from frpd.server.proxies.visit import tell_refused
 
 MULTIPLEXER = "httpconnect"
 
@@ -37,6 +40,13 @@ class TcpmuxProxy(NamedProxy):
         self.host = context.vhosts.connect
         self._login = BasicLogin(request.http_user, request.http_pwd)
         super().__init__(context, request, self.host, context.vhosts.subdomain_host)
+
+    def turned_away(self, stream: SocketStream) -> Refusal | None:
+        """See ConnectSite.turned_away."""
+        refusal = None if self.gate is None else self.gate.refusal(host_of(stream.peer))
+        if refusal is not None:
+            tell_refused(self.context, stream, refusal)
+        return refusal
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """See ConnectSite.admits."""

@@ -72,6 +72,7 @@ class UdpProxy:
             log=context.log,
             on_lost=self._lost,
             on_forgotten=self._forgotten,
+            gate=context.gate,
         )
         ordered = native.DIRECT_STREAM in context.features
         self._arm(0.0 if ordered else HEAD_START_SECONDS)

@@ -10,16 +10,48 @@ from __future__ import annotations
 import logging
 
 from frpd.errors import FrpError
+from frpd.http.tell import came_to
 from frpd.metrics.access import SIDES
 from frpd.metrics.counters import ProxyCounters
-from frpd.net.address import join_host_port
+from frpd.net.address import host_of, join_host_port
 from frpd.net.endpoint import Endpoint
-from frpd.net.stream import SocketEnds, socket_of
+from frpd.net.stream import SocketEnds, SocketStream, socket_of
+from frpd.net.visitor_gate import Refusal
 from frpd.proto import native
 from frpd.proto.message.types import StartWorkConn
 from frpd.relay.relay import Progress, Relay, RelayResult
 from frpd.server.proxies.base import ProxyContext
 from frpd.server.proxies.work_call import call_for_work
+
+
+def is_turned_away(context: ProxyContext, visitor: SocketStream) -> bool:
+    """Reset the connection of a visitor who may not enter; False if it may."""
+    gate = context.gate
+    refusal = None if gate is None else gate.refusal(host_of(visitor.peer))
+    if refusal is None:
+        return False
+    turn_away(context, visitor, refusal)
+    return True
+
+
+def turn_away(context: ProxyContext, visitor: SocketStream, refusal: Refusal) -> None:
+    """Reset the connection of a visitor whom the gate has refused."""
+    tell_refused(context, visitor, refusal)
+    visitor.abort()
+
+
+def tell_refused(context: ProxyContext, visitor: SocketStream, refusal: Refusal) -> None:
+    """Count a visitor whom the gate has refused."""
+    assert context.gate is not None
+    context.gate.turned_away(refusal, visitor.describe())
+    if context.access is not None:
+        context.access.tell(
+            visitor=visitor.describe(),
+            local=came_to(visitor),
+            ended="refused",
+            by="server",
+            reason=refusal.reason,
+        )
 
 
 class Visit:
@@ -65,7 +97,7 @@ class Visit:
         self._half_closes = visitor_half_closes
         self._begun = context.loop.now()
         self._relay: Relay | None = None
-        counters.opened()
+        self._enter()
         self._ask_and_call(hello, use_encryption=use_encryption, use_compression=use_compression)
 
     def abort(self, reason: str) -> None:
@@ -110,7 +142,7 @@ class Visit:
         self._context.log.warning("visitor %s refused: %s", self._visitor.describe(), error)
         self._tell("refused", "server", str(error))
         self._visitor.abort()
-        self._counters.closed(0, 0)
+        self._leave_proxy()
 
     def _no_work(self, error: FrpError) -> None:
         self._turn_away(error)
@@ -131,7 +163,7 @@ class Visit:
     def _done(self, result: RelayResult) -> None:
         context = self._context
         context.relays.relay_ended(self)
-        self._counters.closed(result.a_to_b, result.b_to_a)
+        self._leave_proxy(result.a_to_b, result.b_to_a)
         if context.access is not None:
             by = SIDES.get(result.ended_by, "server")
             self._tell(result.ending.value, by, result.reason, result.a_to_b, result.b_to_a)
@@ -146,6 +178,16 @@ class Visit:
             result.b_to_a,
             f" ({result.reason})" if result.reason else "",
         )
+
+    def _enter(self) -> None:
+        self._counters.opened()
+        if self._context.gate is not None:
+            self._context.gate.enter()
+
+    def _leave_proxy(self, bytes_in: int = 0, bytes_out: int = 0) -> None:
+        self._counters.closed(bytes_in, bytes_out)
+        if self._context.gate is not None:
+            self._context.gate.left()
 
     def _tell(
         self, ended: str, by: str, reason: str, bytes_in: int = 0, bytes_out: int = 0

@@ -67,6 +67,26 @@ class XtcpProxy:
         """Return whether visitors of this user may come, by ``allow_users``."""
         return user in self._users or EVERYONE in self._users
 
+    def check_gate(self, visitor: str, *addresses: str) -> None:
+        """Let a visitor who knows the sk in, or not. How many users there are the owner counts.
+
+        Args:
+            visitor: its name for logs.
+            addresses: that it has.
+
+        Raises:
+            ProxyError: it may not enter.
+        """
+        gate = self._context.gate
+        if gate is None:
+            return
+        for address in addresses:
+            refusal = gate.refusal(address)
+            if refusal is not None:
+                gate.turned_away(refusal, visitor)
+                raise ProxyError(f"xtcp visitor of [{self.name}] refused: {refusal.reason}")
+        gate.enter()
+
     def tell_owner(
         self,
         notice: NatHoleSid,

@@ -19,6 +19,7 @@ from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Outcome
 from frpd.net.stream import SocketStream
+from frpd.net.visitor_gate import Refusal
 from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import RequestHead, head_end, parse_request
 from frpd.proto.http.host import canonical_host
@@ -36,6 +37,9 @@ _log = get_logger("frpd.server.vhost.connect")
 
 class ConnectSite(Protocol):
     """Who serves a name: a tcpmux proxy, or a group of them."""
+
+    def turned_away(self, stream: SocketStream) -> Refusal | None:
+        """Return why this visitor may not connect, and count it; None if it may."""
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """Whether who names this user and password may connect."""
@@ -156,6 +160,8 @@ class _Asking:
         if site is None:
             status = 404 if who or not self._host.has_users(head) else 407
             self._refuse(status, f"nobody serves [{head.host}] for this user")
+        elif (refusal := site.turned_away(self._stream)) is not None:
+            self._answer(self._leave(), refusal.status, refusal.headers)
         elif not site.admits(who):
             self._refuse(407, f"wrong user or password for [{head.host}]")
         else:
@@ -178,8 +184,13 @@ class _Asking:
     def _refuse(self, status: int, reason: str) -> None:
         stream = self._leave()
         _log.info("%s: answered %d: %s", stream.describe(), status, reason)
+        self._answer(stream, status)
+
+    def _answer(
+        self, stream: SocketStream, status: int, extra: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         with contextlib.suppress(ConnectionLost):
-            stream.write(error_response(status, close=True))
+            stream.write(error_response(status, close=True, extra=extra))
         stream.close()
 
     def _leave(self) -> SocketStream:

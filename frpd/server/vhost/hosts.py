@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from frpd.config.server import ServerConfig
 from frpd.metrics.access import ProxyAccess, Sink
+from frpd.net.visitor_gate import VisitorGate
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.vhost.connect_host import ConnectHost
@@ -20,6 +21,7 @@ class VirtualHosts:
         running: counts the http exchanges under way.
         page: to show for 404 in place of the built-in one.
         tell: of requests that lead to no proxy; None where nobody wants to know.
+        gate: counts connections to the http port; None where nobody limits them.
 
     Attributes:
         subdomain_host: of proxies that come from now on.
@@ -32,10 +34,12 @@ class VirtualHosts:
         running: Relays,
         page: bytes | None = None,
         tell: Sink | None = None,
+        *,
+        gate: VisitorGate | None = None,
     ) -> None:
         access = None if tell is None else ProxyAccess(tell, proxy="", type="http", run_id="")
         self.subdomain_host = config.subdomain_host
-        self.http = HttpHost(loop, config, running, page, access)
+        self.http = HttpHost(loop, config, running, page, access, gate=gate)
         self.https = HttpsHost(loop, config)
         self.connect = ConnectHost(loop, config)
 

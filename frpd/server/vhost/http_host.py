@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Protocol
 
 from frpd.config.server import ServerConfig
-from frpd.errors import ProxyError
+from frpd.errors import ConnectionLost, ProxyError
+from frpd.http.pages import error_response
 from frpd.http.site import Site, Spares
 from frpd.metrics.access import ProxyAccess
+from frpd.net.address import host_of
 from frpd.net.stream import SocketStream
+from frpd.net.visitor_gate import Refusal, VisitorGate
 from frpd.proto.http.head import RequestHead
 from frpd.proto.http.host import canonical_host
 from frpd.relay.relay import Relays
@@ -27,8 +31,11 @@ class Sites(Protocol):
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """Whether who names this user and password may ask."""
 
+    def refusal(self, visitor_ip: str) -> tuple[Site, Refusal] | None:
+        """Return who refuses this visitor's next request and why; None if somebody takes it."""
+
     def choose(self, visitor_ip: str) -> Site:
-        """Return who serves this visitor's next request."""
+        """Return who serves this visitor's next request; at once after nobody refused it."""
 
     @property
     def spares(self) -> Spares | None:
@@ -44,6 +51,7 @@ class HttpHost:
         running: counts the exchanges under way.
         page: to show for 404 in place of the built-in one.
         access: where requests that lead to no proxy are told.
+        gate: counts connections; None where nobody limits them.
 
     Attributes:
         port: that visitors come to; 0 while there is none.
@@ -57,9 +65,12 @@ class HttpHost:
         running: Relays,
         page: bytes | None = None,
         access: ProxyAccess | None = None,
+        *,
+        gate: VisitorGate | None = None,
     ) -> None:
         self.loop = loop
         self.access = access
+        self._gate = gate
         self.running = running
         self.limits = http_limits(config)
         self.port = config.vhost_http_port
@@ -84,11 +95,28 @@ class HttpHost:
 
     def on_visitor(self, stream: SocketStream) -> None:
         """Take a visitor's connection."""
+        gate = self._gate
+        if gate is not None:
+            refusal = gate.refusal(host_of(stream.peer))
+            if refusal is not None:
+                self._turn_away(gate, stream, refusal)
+                return
+            gate.enter()
         self._visitors[HttpVisitor(self, stream)] = None
+
+    def _turn_away(self, gate: VisitorGate, stream: SocketStream, refusal: Refusal) -> None:
+        """Answer before anything was asked: what waits for a request holds a descriptor."""
+        gate.turned_away(refusal, stream.describe())
+        with contextlib.suppress(ConnectionLost):
+            stream.write(error_response(refusal.status, close=True, extra=refusal.headers))
+        stream.close()
 
     def visitor_left(self, visitor: HttpVisitor) -> None:
         """A connection is no more."""
-        self._visitors.pop(visitor, None)
+        if visitor in self._visitors:
+            del self._visitors[visitor]
+            if self._gate is not None:
+                self._gate.left()
 
     def add(self, routes: Iterable[Route], user: str, sites: Sites) -> None:
         """Let these routes lead there: all of them or none.

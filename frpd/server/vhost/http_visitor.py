@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from frpd.errors import ConnectionLost
 from frpd.http.exchange import Exchange, what_is_asked
@@ -27,10 +27,13 @@ from frpd.relay.relay import LINGER_SECONDS
 from frpd.selector_loop import Timer
 
 if TYPE_CHECKING:
+    from frpd.metrics.access import ProxyAccess
+    from frpd.net.visitor_gate import Refusal
     from frpd.server.door import Ticket
     from frpd.server.vhost.http_host import HttpHost
 
 READ_BYTES: Final = 16 * 1024
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 _log = get_logger("frpd.server.vhost.http")
 
@@ -190,6 +193,8 @@ class HttpVisitor:
         if sites is None:
             may_ask = status == 407 and self._host.has_users(head)
             self._turn_away(head, 407 if may_ask else 404, behind)
+        elif (refused := sites.refusal(self.ip)) is not None:
+            self._not_now(head, *refused, behind)
         elif not sites.admits(who):
             self._turn_away(head, status, behind)
         else:
@@ -203,6 +208,20 @@ class HttpVisitor:
     def _turn_away(self, head: RequestHead, status: int, behind: bytes) -> None:
         self._log_refusal(head, status, "")
         self.refuse(status, head=head, keep=head.body.over, behind=behind)
+
+    def _not_now(self, head: RequestHead, site: Site, refusal: Refusal, behind: bytes) -> None:
+        """The gate of a proxy has refused a request; it counts them, the log has no line each."""
+        assert site.gate is not None
+        site.gate.turned_away(refusal, self.stream.describe())
+        if site.access is not None:
+            self._tell(site.access, head, refusal.status, refusal.reason)
+        self.refuse(
+            refusal.status,
+            head=head,
+            keep=head.body.over,
+            behind=behind,
+            extra=refusal.headers,
+        )
 
     def next_request(self, behind: bytes) -> None:
         """The exchange is over, and the connection goes on with these bytes."""
@@ -225,19 +244,31 @@ class HttpVisitor:
 
     # Answers of our own.
 
-    def refuse(self, status: int, *, head: RequestHead, keep: bool, behind: bytes) -> None:
+    def refuse(
+        self,
+        status: int,
+        *,
+        head: RequestHead,
+        keep: bool,
+        behind: bytes,
+        extra: Headers = (),
+    ) -> None:
         """Answer a request with a page; go on if ``keep`` and the visitor wants to."""
         self._exchange = None
         keep = keep and not (head.wants_close or head.method == "CONNECT" or self.is_leaving)
         keep = keep and head.version == (1, 1)
         self._buffer = behind if keep else b""
-        self._send_page(status, keep=keep, head_only=head.method == "HEAD")
+        self._send_page(status, keep=keep, head_only=head.method == "HEAD", extra=extra)
 
-    def _send_page(self, status: int, *, keep: bool = False, head_only: bool = False) -> None:
+    def _send_page(
+        self, status: int, *, keep: bool = False, head_only: bool = False, extra: Headers = ()
+    ) -> None:
         self._state = _State.SENDING
         self._keeps = keep
         page = self._host.page if status == 404 else None
-        self._unsent = error_response(status, close=not keep, head_only=head_only, page=page)
+        self._unsent = error_response(
+            status, close=not keep, head_only=head_only, page=page, extra=extra
+        )
         self.set_deadline(self.limits.body_seconds)
         self.stream.watch(None, None)
         self._send()
@@ -340,15 +371,20 @@ class HttpVisitor:
 
     def _log_refusal(self, head: RequestHead | None, status: int, reason: str) -> None:
         if self._host.access is not None:
-            self._host.access.tell(
-                visitor=self.stream.describe(),
-                local=came_to(self.stream),
-                ended="refused",
-                by="server",
-                reason=reason,
-                status=status,
-                **({} if head is None else facts_of(head)),
-            )
+            self._tell(self._host.access, head, status, reason)
         what = f"{head.method} {what_is_asked(head)}" if head else "request"
         why = f" ({reason})" if reason else ""
         _log.info('%s "%s" %d%s', self.stream.describe(), what, status, why)
+
+    def _tell(
+        self, access: ProxyAccess, head: RequestHead | None, status: int, reason: str
+    ) -> None:
+        access.tell(
+            visitor=self.stream.describe(),
+            local=came_to(self.stream),
+            ended="refused",
+            by="server",
+            reason=reason,
+            status=status,
+            **({} if head is None else facts_of(head)),
+        )

@@ -29,4 +29,4 @@ def test_datagrams_that_were_dropped_are_told_by_proxy(world: World) -> None:
     house.proxy(client)
     assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
     dropped = house.service.figures().dropped
-    assert dropped == {"dns": {"long": 0, "blocked": 0, "unknown": 0, "unsent": 0}}
+    assert dropped == {"dns": {"long": 0, "blocked": 0, "unknown": 0, "unsent": 0, "refused": 0}}

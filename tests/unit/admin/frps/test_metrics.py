@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from tests.helpers.peers import Wire
 from tests.helpers.ports import free_port
 from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk as ClientDesk
@@ -77,6 +78,8 @@ def test_what_the_manual_the_rules_and_the_dashboard_name_is_there(world: World)
     desk = Desk(world, enable_prometheus=True)
     client = desk.house.client()
     assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
+    Wire.to(world, desk.house.proxy(client, deny_cidrs=["127.0.0.0/8"]))
+    world.settle()
     client_desk = ClientDesk(world)
     client_desk.home.running()
     known = names_of(scrape(desk)) | names_of(scrape(client_desk))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from frpd.metrics.counters import ProxyCounters
+from frpd.net.visitor_gate import VisitorGate
 from frpd.server.groups.strategy import LEAST_CONNECTIONS, ROUND_ROBIN, SOURCE_HASH, STRATEGIES
 
 SOURCES = [f"192.0.2.{number}" for number in range(200)]
@@ -14,6 +15,7 @@ SOURCES = [f"192.0.2.{number}" for number in range(200)]
 class One:
     name: str
     counters: ProxyCounters = field(default_factory=ProxyCounters)
+    gate: VisitorGate | None = None
 
 
 A, B, C = One("a"), One("b"), One("c")
