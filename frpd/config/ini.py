@@ -36,6 +36,8 @@ _ROOT_CODE = "%"  # stands for ROOT where ConfigObj wants a name; no encoded nam
 _SAFE = "/:,.-_@*"
 _MAX_VALUE = 65536
 _MAX_REPLACEMENTS = 99
+MAX_PARENTS = 64
+"""So many dots of a section's name, from its end, are asked whose keys it inherits."""
 _REFERENCE = re.compile(r"%\(([^)]+)\)s")
 _DELIMITER = re.compile("[=:]")
 
@@ -76,10 +78,10 @@ class IniTree:
         if entry is not None:
             return section, entry
         if self.dialect is Dialect.NEW:
-            while "." in section:
-                section = section.rpartition(".")[0]
-                if section in self.sections:
-                    return self.lookup(section, key)
+            for parent in _parents(section):
+                entry = self.sections.get(parent, {}).get(key)
+                if entry is not None:
+                    return parent, entry
         return None
 
     def expanded(self, section: str, key: str) -> Entry | None:
@@ -101,10 +103,20 @@ class IniTree:
             other = other or self.lookup(ROOT, name)
             if other is None:
                 break
-            value = value.replace(reference[0], other[1].value)
-            if len(value) > _MAX_VALUE:
+            added = len(other[1].value) - len(reference[0])
+            if len(value) + value.count(reference[0]) * added > _MAX_VALUE:
                 raise located("%(name)s replacements grow without end", origin, section, key)
+            value = value.replace(reference[0], other[1].value)
         return Entry(value, origin)
+
+
+def _parents(section: str) -> Iterator[str]:
+    """Yield what stands before the last dot of a name, before the last but one and so on."""
+    for _ in range(MAX_PARENTS):
+        section, dot, _ = section.rpartition(".")
+        if not dot:
+            return
+        yield section
 
 
 def parse(lines: Iterable[Line], dialect: Dialect) -> IniTree:

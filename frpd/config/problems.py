@@ -33,12 +33,13 @@ def located(
 class Problems:
     """Collects while a file is read, so that an operator sees all of it at once."""
 
-    __slots__ = ("errors", "refusals", "warnings")
+    __slots__ = ("_warned", "errors", "refusals", "warnings")
 
     def __init__(self) -> None:
         self.errors: list[ConfigError] = []
         self.warnings: list[str] = []
         self.refusals: list[str] = []
+        self._warned: set[str] = set()
 
     def error(
         self,
@@ -59,7 +60,8 @@ class Problems:
     ) -> None:
         """Note something the operator should know; the load goes on. Repetitions are dropped."""
         text = str(located(message, origin, section, key))
-        if text not in self.warnings:
+        if text not in self._warned:
+            self._warned.add(text)
             self.warnings.append(text)
 
     def refuse(

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from frpd.config.problems import Problems
 
 PREFIX = "range:"
+MAX_MEMBERS = 2 * ports.MAX_PORT
+"""Proxies that the ranges of a file make: for each port of frps one by tcp and one by udp."""
 
 
 class Expanded(NamedTuple):
@@ -38,6 +40,7 @@ def expand(tree: IniTree, wanted: Callable[[str], bool], problems: Problems) -> 
     sections: dict[str, Section] = {}
     origins = dict(tree.origins)
     ranges: dict[str, str] = {}
+    left = MAX_MEMBERS
     for name, section in tree.sections.items():
         if not name.startswith(PREFIX):
             # A section that a range before it has made is completed, not replaced.
@@ -46,7 +49,9 @@ def expand(tree: IniTree, wanted: Callable[[str], bool], problems: Problems) -> 
         whole = range_name(name)
         if tree.dialect is Dialect.OLD and not wanted(whole):
             continue
-        for index, (local, remote) in enumerate(_pairs(tree, name, problems)):
+        pairs = _pairs(tree, name, left, problems)
+        left -= len(pairs)
+        for index, (local, remote) in enumerate(pairs):
             made = f"{whole.removeprefix(PREFIX)}_{index}"
             ranges[made] = whole
             origins.setdefault(made, tree.origins[name])
@@ -62,7 +67,7 @@ def _member(tree: IniTree, name: str, local: int, remote: int) -> Section:
     return member
 
 
-def _pairs(tree: IniTree, name: str, problems: Problems) -> list[tuple[int, int]]:
+def _pairs(tree: IniTree, name: str, most: int, problems: Problems) -> list[tuple[int, int]]:
     both = [_read(tree, name, key, problems) for key in ("local_port", "remote_port")]
     if not all(both):
         return []
@@ -72,6 +77,10 @@ def _pairs(tree: IniTree, name: str, problems: Problems) -> list[tuple[int, int]
             f"local_port has {ports.count(local)} ports and remote_port {ports.count(remote)};"
             " local ports number should be same with remote ports number"
         )
+        problems.error(message, tree.origins[name], name, "remote_port")
+        return []
+    if ports.count(remote) > most:
+        message = f"the ranges of a file make {MAX_MEMBERS} proxies at most, with this one more"
         problems.error(message, tree.origins[name], name, "remote_port")
         return []
     return list(zip(ports.numbers(local), ports.numbers(remote), strict=True))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frpd.config.ini import (
+    MAX_PARENTS,
     ROOT,
     Dialect,
     Entry,
@@ -87,6 +88,19 @@ def test_only_new_looks_into_the_parent_of_a_dotted_section() -> None:
     assert (found[0], found[1].value) == ("a", "1")
     assert new.lookup(".d", "x") == (ROOT, Entry("r", Origin("x.ini", 1)))
     assert parse(lines_of(text), Dialect.OLD).lookup("a.b.c", "x") is None
+
+
+def test_so_many_parents_are_asked_and_no_more() -> None:
+    names = [".".join("a" * depth) for depth in range(1, MAX_PARENTS + 3)]
+    tree = parse(lines_of("".join(f"[{name}]\nk{name} = 1\n" for name in names)), Dialect.NEW)
+    assert tree.lookup(names[-1], f"k{names[1]}") is not None
+    assert tree.lookup(names[-1], f"k{names[0]}") is None
+
+
+def test_a_value_stops_growing_before_it_has_grown() -> None:
+    text = "[a]\nx = " + "%(y)s" * 1000 + "\ny = " + "z" * 1000 + "\n"
+    with pytest.raises(ConfigError, match="grow without end"):
+        parse(lines_of(text), Dialect.NEW).expanded("a", "x")
 
 
 def test_reference_in_an_inherited_value_is_resolved_where_the_value_stands() -> None:

@@ -109,6 +109,16 @@ def test_errors_name_file_line_section_key_value_and_what_is_accepted() -> None:
     ]
 
 
+def test_ranges_make_no_more_proxies_than_a_server_has_ports_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("frpd.config.ranges.MAX_MEMBERS", 4)
+    ports = "local_port = {0}\nremote_port = {0}\n".format
+    (error,) = errors_of(f"[range:a]\n{ports('1-3')}[range:b]\n{ports('1')}[range:c]\n{ports('2')}")
+    reason = "the ranges of a file make 4 proxies at most, with this one more"
+    assert error == f"x.ini:7 [range:c] remote_port: {reason}"
+
+
 def test_unequal_ranges_are_counted_and_make_nothing_but_the_error() -> None:
     problems = Problems()
     text = "[range:a]\nlocal_port = 1-3\nremote_port = 1,2\n[range:b]\nlocal_port=1\nremote_port=1"
