@@ -24,7 +24,7 @@ from frpd.cli.admin_room import (
 )
 from frpd.cli.client_reload import ClientReload
 from frpd.cli.config_file import ConfigFile
-from frpd.cli.daemon import Daemon, raise_descriptor_limit
+from frpd.cli.daemon import Daemon, forbid_core_dumps, raise_descriptor_limit
 from frpd.cli.daemonize import Report, daemon_log_file, run_in_background
 from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.flags import DaemonOptions
@@ -76,6 +76,7 @@ def run_server(
     said = list(warnings)
     for_log = config
     admin = AdminSockets()
+    forbid_core_dumps(os.environ)
     manager = from_environment() if background is None else ServiceManager()
     sockets = manager.sockets
 
@@ -138,6 +139,7 @@ def run_client(
     said = [*warnings, *client_warnings(setup)]
     common = setup.common  # as the file has it
     admin = AdminSockets()
+    forbid_core_dumps(os.environ)
     manager = from_environment() if background is None else ServiceManager()
 
     def bind() -> list[socket.socket]:

@@ -7,7 +7,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NoReturn, Protocol
 
 from frpd.log import get_logger
@@ -15,6 +15,12 @@ from frpd.selector_loop import SelectorLoop
 
 RESERVE_BYTES: Final = 4 << 20
 """Set aside for the last words; address space, which no page stands behind."""
+
+# Whoever has to debug a crash sets this to 1 in the environment of the program.
+COREDUMP_VARIABLE: Final = "FRPD_COREDUMP"
+# Stops dumps to files, being less than a page, and also those to a program: to Linux 0 is no limit
+# for what core_pattern pipes to (fs/coredump.c), but 1 is.
+NO_CORE_BYTES: Final = 1
 
 _log = get_logger("frpd.cli.daemon")
 
@@ -118,6 +124,19 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         except (OSError, ValueError) as error:
             _log.debug("RLIMIT_NOFILE stays at %d: %s", soft, error)
+
+
+def forbid_core_dumps(environ: Mapping[str, str]) -> None:
+    """Let no crash write our memory, with tokens and keys in it, to a disk.
+
+    We stay dumpable (PR_SET_DUMPABLE): else /proc/PID would be root's, and the doctor of the user
+    who runs us could see neither our descriptors nor whose process we are.
+    """
+    if environ.get(COREDUMP_VARIABLE) == "1":
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = NO_CORE_BYTES if hard == resource.RLIM_INFINITY else min(hard, NO_CORE_BYTES)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def leave(status: int) -> NoReturn:

@@ -24,6 +24,7 @@ STATUS = 23
 @pytest.fixture(autouse=True)
 def _leave_the_process_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(assemble, "raise_descriptor_limit", lambda: None)
+    monkeypatch.setattr(assemble, "forbid_core_dumps", lambda _environ: None)
     yield
     log.close()
 

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from frpd.cli.daemon import Daemon, raise_descriptor_limit
+from frpd.cli.daemon import COREDUMP_VARIABLE, Daemon, forbid_core_dumps, raise_descriptor_limit
 from frpd.selector_loop import SelectorLoop
 
 FOREVER = 3600.0
@@ -163,6 +164,50 @@ def test_a_limit_that_cannot_be_raised_is_no_reason_to_fail(
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (1024, 4096))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     raise_descriptor_limit()
+
+
+CRASHES = """
+import os, resource, signal
+from frpd.cli.daemon import forbid_core_dumps
+_, hard = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+forbid_core_dumps(os.environ)
+os.kill(os.getpid(), signal.SIGSEGV)
+"""
+
+
+def crash(folder: Path, environ: dict[str, str]) -> bool:
+    """Return whether the kernel dumped the core of a process that crashed."""
+    command = [sys.executable, "-c", CRASHES]
+    pid = os.posix_spawn(
+        "/bin/sh", ["sh", "-c", 'cd "$0" && exec "$@"', str(folder), *command], environ
+    )
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGSEGV
+    return os.WCOREDUMP(status)
+
+
+def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
+    assert not crash(tmp_path, dict(os.environ))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("hard", "most"), [(resource.RLIM_INFINITY, 1), (10**9, 1), (1, 1), (0, 0)]
+)
+def test_the_limit_stops_a_pipe_too_if_it_may_be_set(
+    monkeypatch: pytest.MonkeyPatch, hard: int, most: int
+) -> None:
+    asked: list[tuple[int, Limits]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (0, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, to: asked.append((which, to)))
+    forbid_core_dumps({})
+    assert asked == [(resource.RLIMIT_CORE, (most, most))]
+
+
+def test_a_core_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: pytest.fail("the limit was changed"))
+    forbid_core_dumps({COREDUMP_VARIABLE: "1"})
 
 
 LEAVES_WITH_A_WORKER_AT_WORK = """
