@@ -47,6 +47,7 @@ import select
 import signal
 import socket
 import threading
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias, TypeVarTuple, Unpack
@@ -66,6 +67,9 @@ MAX_POLL_SECONDS: Final = 3600.0
 """epoll takes an int of milliseconds; an hour keeps far-away timers below its end."""
 COMPACT_MIN_TIMERS: Final = 256
 """Below this many cancelled timers the heap is not worth rebuilding."""
+
+LAG_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Turns are counted by these lags, each bound included. Below the first is where they belong."""
 
 _READ: Final = select.EPOLLIN
 _WRITE: Final = select.EPOLLOUT
@@ -185,6 +189,9 @@ class SelectorLoop:
         lag_seconds: how long the callbacks of the last turn took together, which is
             what an event that arrived meanwhile had to wait.
         worst_lag_seconds: the largest of these; whoever reports it may set it to 0.0.
+        busy_seconds: all of these together.
+        slow_turns: how many turns were above the first of LAG_BOUNDS: up to the second, up to
+            the third, and so on, and above the last.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -193,6 +200,8 @@ class SelectorLoop:
         self.turns = 0
         self.lag_seconds = 0.0
         self.worst_lag_seconds = 0.0
+        self.busy_seconds = 0.0
+        self.slow_turns = [0] * len(LAG_BOUNDS)
         self._read_clock = self.clock.now
         self._now = self._read_clock()
         self._running = False
@@ -427,6 +436,9 @@ class SelectorLoop:
         """Return how long epoll may wait; it rounds up, so a timer is never early."""
         now = self._read_clock()
         self.lag_seconds = lag = now - self._now
+        self.busy_seconds += lag
+        if lag > LAG_BOUNDS[0]:  # few are: the others cost no call
+            self.slow_turns[bisect_left(LAG_BOUNDS, lag) - 1] += 1
         if lag > self.worst_lag_seconds:  # noqa: PLR1730 - no call in every turn
             self.worst_lag_seconds = lag
         if self._soon or self._from_threads or self._due or self._at_end:

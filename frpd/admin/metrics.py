@@ -5,6 +5,7 @@ prometheus_client is imported with this module, which happens when the first req
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     Metric,
     UnknownMetricFamily,
 )
@@ -20,11 +22,12 @@ from prometheus_client.registry import Collector
 from frpd import __version__
 from frpd.admin.machine import Machine
 from frpd.admin.web_app import Reply
-from frpd.selector_loop import SelectorLoop
+from frpd.selector_loop import LAG_BOUNDS, SelectorLoop
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
 """Values of labels, and the number that they stand for."""
 
+TURN: Final = "How long turns of the event loop take; together, how long it was busy."
 LAG: Final = "Seconds that the last turn of the event loop took longer than it should."
 
 
@@ -95,15 +98,25 @@ def loop_figures(loop: SelectorLoop) -> Callable[[], Iterator[Metric]]:
     """Return what yields how the loop does, as it is now. Loop thread only."""
     lag, worst, turns = loop.lag_seconds, loop.worst_lag_seconds, loop.turns
     watches, timers = loop.watch_count, loop.timer_count
+    slow, busy = list(loop.slow_turns), loop.busy_seconds
 
     def families() -> Iterator[Metric]:
         yield one("frpd_loop_lag_seconds", LAG, lag)
         yield one("frpd_loop_worst_lag_seconds", "The most that this ever was.", worst)
+        yield _turn_times(turns, slow, busy)
         yield counter("frpd_loop_turns", "Turns of the event loop.", [((), turns)])
         yield one("frpd_loop_watches", "Descriptors that it watches.", watches)
         yield one("frpd_loop_timers", "Timers that it keeps.", timers)
 
     return families
+
+
+def _turn_times(turns: int, slow: list[int], busy: float) -> Metric:
+    family = HistogramMetricFamily("frpd_loop_turn_seconds", TURN)
+    up_to = itertools.accumulate([turns - sum(slow), *slow])
+    bounds = [*map(str, LAG_BOUNDS), "+Inf"]
+    family.add_metric((), list(zip(bounds, up_to, strict=True)), busy)
+    return family
 
 
 def process(machine: Machine) -> Iterator[Metric]:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from frpd.selector_loop import MAX_TIMERS_PER_TURN, SelectorLoop, Timer
+from frpd.selector_loop import LAG_BOUNDS, MAX_TIMERS_PER_TURN, SelectorLoop, Timer
 from tests.helpers.clock import MockClock
 
 
@@ -170,6 +170,23 @@ def test_lag_is_the_time_that_callbacks_took() -> None:
     assert loop.turns == 3
     assert loop.lag_seconds == 0.0
     assert loop.worst_lag_seconds == 0.25
+    loop.close()
+
+
+def test_turns_are_counted_by_how_long_they_took() -> None:
+    clock = MockClock()
+    loop = SelectorLoop(clock)
+    lags = [0.0, 0.0009, 0.002, 0.0024, 0.003, 2.4, 60.0, 60.0]
+
+    def take_long() -> None:
+        clock.advance(lags.pop())
+        loop.call_soon(take_long if lags else loop.stop)
+
+    loop.call_soon(take_long)
+    loop.run()
+    assert loop.turns - sum(loop.slow_turns) == 3
+    assert loop.slow_turns == [2, 1, *[0] * (len(LAG_BOUNDS) - 4), 1, 2]
+    assert loop.busy_seconds == pytest.approx(122.4083)
     loop.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from prometheus_client.metrics_core import Metric
 
 from frpd import __version__
@@ -75,3 +76,15 @@ def test_a_program_its_process_and_its_loop(world: World) -> None:
     assert "frpd_uptime_seconds 60.0" in lines
     assert any(line.startswith("frpd_loop_turns_total ") for line in lines)
     assert any(line.startswith("frpd_open_fds ") for line in lines)
+
+
+def test_turns_of_the_loop_are_a_histogram(world: World) -> None:
+    loop = world.loop
+    loop.call_soon(world.clock.advance, 9.0)
+    loop.call_soon(loop.call_soon, loop.stop)
+    loop.run()
+    lines = text([*loop_figures(world.loop)()]).splitlines()
+    for bound, count in (("0.001", 1), ("2.5", 1), ("+Inf", 2)):
+        assert f'frpd_loop_turn_seconds_bucket{{le="{bound}"}} {count}.0' in lines
+    [total] = [line for line in lines if line.startswith("frpd_loop_turn_seconds_sum ")]
+    assert float(total.split()[1]) == pytest.approx(9.0)
