@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov lock
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov lock
 
 check: lint types imports package ansible test
 
@@ -65,6 +65,17 @@ interop:
 
 cov:
 	@$(PY) -m pytest -q --cov=frpd --cov-branch --cov-report=term-missing:skip-covered tests/unit tests/loop
+
+# Coverage-guided fuzzing; needs the extra "fuzz": .venv/bin/pip install -e '.[fuzz]'.
+# TARGET is a name of fuzz/registry.py, or all; SECONDS is for each.
+fuzz: TARGET ?= all
+fuzz: SECONDS ?= 300
+fuzz:
+	@$(PY) -m fuzz $(TARGET) --seconds $(SECONDS)
+
+# About 16 hours on two cores.
+fuzz-hours:
+	@$(PY) -m fuzz all --seconds 3600 --jobs 2
 
 # Measurements for the ADRs and for performance claims; each says what it measured.
 bench:

@@ -105,14 +105,16 @@ def test_other_languages_are_an_error(wire: bytes, reason: str) -> None:
         Socks5Server(admits).receive_data(wire)
 
 
+def feed(server: Socks5Server, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        server.receive_data(piece)
+
+
 @pytest.mark.parametrize("plan", [1, 10])
 def test_what_is_no_request_is_refused_alike_however_it_is_cut(plan: int) -> None:
-    server = Socks5Server()
-    server.receive_data(b"\x05\x01\0")
     request = b"\x01\x01\0\x09\0\0\0\0\0\0"
     with pytest.raises(RemoteProtocolError, match="version 1"):
-        for at in range(0, len(request), plan):
-            server.receive_data(request[at : at + plan])
+        feed(Socks5Server(), [HELLO, *(request[at : at + plan] for at in range(0, 10, plan))])
 
 
 def test_an_unknown_type_of_address_gets_its_own_reply() -> None:

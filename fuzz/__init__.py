@@ -1,0 +1,1 @@
+"""Fuzzers of everything that reads what others sent; README.md says how to run them."""

@@ -1,0 +1,1 @@
+"""Tests of the fuzzers, and the replay of what they know."""
