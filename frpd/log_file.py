@@ -44,6 +44,7 @@ class LogFile:
         # A file that a stopped daemon left yesterday is yesterday's.
         self._day = _local_day(info.st_mtime if info.st_size else unix_now())
         self._checked = 0
+        self._is_torn = False  # ends with a part of a line
 
     def follow(self, now: float) -> None:
         """Move on to a new file if it is time to; call it ahead of write()."""
@@ -55,18 +56,35 @@ class LogFile:
                 self._follow(now)
 
     def write(self, data: bytes) -> None:
-        """Append whole lines.
+        """Append whole lines, all of them or none.
 
         Raises:
-            OSError: not all of it could be written.
+            OSError: they could not be written.
         """
-        write_all(self._fd, data)
+        view, written = memoryview(b"\n" + data if self._is_torn else data), 0
+        try:
+            while written < len(view):
+                written += os.write(self._fd, view[written:])
+        except OSError:
+            if written:
+                self._take_back(written)
+            raise
+        self._is_torn = False
 
     def close(self) -> None:
         """Close it. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _take_back(self, count: int) -> None:
+        """Cut off what a full disk has left of lines; whoever parses them knows no halves."""
+        with contextlib.suppress(OSError):
+            end = os.lseek(self._fd, 0, os.SEEK_CUR)
+            if self._regular and os.fstat(self._fd).st_size == end:
+                os.ftruncate(self._fd, end - count)
+                return
+        self._is_torn = True
 
     def _follow(self, now: float) -> None:
         """Move on to a new file at a new day, and when the path no longer leads to ours."""
@@ -82,6 +100,7 @@ class LogFile:
         new = _open_append(self.path)
         os.close(self._fd)
         self._fd = new
+        self._is_torn = False
 
     def _is_ours(self) -> bool:
         try:
