@@ -61,7 +61,16 @@ class ConfigError(FrpError):
 
 
 class AuthError(FrpError):
-    """A peer's credential was refused; the text is what the peer may see."""
+    """A peer's credential was refused; the text is what the peer may see.
+
+    Args:
+        text: see above.
+        was_checked: False when nobody could tell whether it holds: no fault of the peer.
+    """
+
+    def __init__(self, text: str, *, was_checked: bool = True) -> None:
+        super().__init__(text)
+        self.was_checked = was_checked
 
 
 class ProtocolError(FrpError):
@@ -93,4 +102,13 @@ class ProxyError(FrpError):
 
 
 class PluginError(FrpError):
-    """A server plugin said no, or could not be asked; the text is what the peer may see."""
+    """A server plugin said no, or could not be asked; the text is what the peer may see.
+
+    Args:
+        text: see above.
+        was_asked: False when it could not be: no fault of the peer.
+    """
+
+    def __init__(self, text: str, *, was_asked: bool = True) -> None:
+        super().__init__(text)
+        self.was_asked = was_asked

@@ -90,7 +90,7 @@ def _signed_claims(token: str, source: KeySource) -> Mapping[str, Any]:
 
     key_id = key_id_of(token)
     if source.problem:
-        raise AuthError(f"failed to verify signature: {source.problem}")
+        raise AuthError(f"failed to verify signature: {source.problem}", was_checked=False)
     # Issuer, audience and times are checked by us: with frp's leeways and in its words.
     options: Any = {
         f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
@@ -144,7 +144,8 @@ class OidcAuthenticator:
         try:
             self._subject = subject_of(login.privilege_key, self.source, self.expected, now_unix)
         except AuthError as error:
-            raise AuthError(f"invalid OIDC token in login: {error}") from None
+            text = f"invalid OIDC token in login: {error}"
+            raise AuthError(text, was_checked=error.was_checked) from None
 
     def verify_ping(self, ping: Signed) -> None:
         """Check a heartbeat if its scope is on.

@@ -15,7 +15,7 @@ from typing import Final
 from frpd.errors import ConnectionLost, RemoteProtocolError
 from frpd.log import get_logger
 from frpd.net.address import host_of
-from frpd.net.endpoint import Outcome
+from frpd.net.endpoint import Callback, Outcome
 from frpd.net.stream import SocketStream
 from frpd.proto.proxy_protocol import MAX_HEADER_BYTES, decode
 from frpd.selector_loop import SelectorLoop
@@ -36,9 +36,17 @@ class Balancers:
         networks: whose word is taken; none to take nobody's.
         limits: of connections that have not said anything yet. All of them come from a few
             addresses, so that only the cap in all counts.
+        is_too_fast: whether too many come from an address, with one that comes now.
     """
 
-    def __init__(self, loop: SelectorLoop, networks: Sequence[str], limits: DoorLimits) -> None:
+    def __init__(
+        self,
+        loop: SelectorLoop,
+        networks: Sequence[str],
+        limits: DoorLimits,
+        is_too_fast: Callable[[str], bool],
+    ) -> None:
+        self._is_too_fast = is_too_fast
         self._door = Door(loop, _for_all(limits), awaited=AWAITED)
         self._networks = [ipaddress.ip_network(one) for one in networks]
 
@@ -47,12 +55,29 @@ class Balancers:
         self._networks = [ipaddress.ip_network(one) for one in networks]
         self._door.use(_for_all(limits))
 
-    def welcome(self, stream: SocketStream, on_stream: OnStream) -> None:
-        """Hand a connection on that was just accepted, as soon as its peer is known."""
+    def welcome(
+        self, stream: SocketStream, on_stream: OnStream, on_refused: Callback | None = None
+    ) -> None:
+        """Hand a connection on that was just accepted, as soon as its peer is known.
+
+        Args:
+            stream: owned from now on; closed if too many come from there.
+            on_stream: takes it.
+            on_refused: called if it was closed for that.
+        """
+
+        def enter(known: SocketStream) -> None:
+            if not self._is_too_fast(host_of(known.peer)):
+                on_stream(known)
+                return
+            known.abort()
+            if on_refused is not None:
+                on_refused()
+
         if self._networks and self._trusts(host_of(stream.peer)):
-            _Proxied(self._door, stream, on_stream)
+            _Proxied(self._door, stream, enter)
         else:
-            on_stream(stream)
+            enter(stream)
 
     def close(self) -> None:
         """Refuse who has not said anything yet."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from frpd.errors import FrpError, TransportError
+from frpd.errors import ConnectionLost, FrpError, RemoteProtocolError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.endpoint import Callback, Endpoint
@@ -21,6 +21,8 @@ from frpd.proto.yamux.session import YamuxSession
 from frpd.proto.yamux.window import WindowBudget
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
+from frpd.server.guard.clients import ClientGuard
+from frpd.server.guard.penalties import Offence
 from frpd.server.reception import Carried, CarriedStreams
 from frpd.transports.link import LinkStream, OnStream, StreamLink
 from frpd.transports.messages import MessageStream
@@ -53,6 +55,7 @@ class Connection:
         loop: the loop.
         carried: nothing was read from it; owned from now on.
         door: counts it while it is pending.
+        guard: is told what it has done wrong.
         identities: takes over what has identified itself.
         first_message_seconds: how long a later stream may stay silent.
         windows: lets streams' windows grow.
@@ -65,6 +68,7 @@ class Connection:
         carried: Carried | CarriedStreams,
         *,
         door: Door,
+        guard: ClientGuard,
         identities: Identities,
         first_message_seconds: float,
         keepalive_seconds: float,
@@ -74,6 +78,7 @@ class Connection:
         self._bearer = carried.bearer
         self._carrier: Endpoint | None = None  # a link of its own has none
         self._door = door
+        self._guard = guard
         self._identities = identities
         self._first_message_seconds = first_message_seconds
         self._keepalive_seconds = keepalive_seconds
@@ -152,6 +157,10 @@ class Connection:
         if self._link is not None:
             self._link.close()
 
+    def accuse(self, offence: Offence) -> None:
+        """Hold something against where it comes from, once that is known to be so."""
+        self.when_proven(lambda: self._guard.accuse(self.source, offence))
+
     # What comes on it.
 
     def _start_mux(self, carrier: Endpoint) -> None:
@@ -196,13 +205,15 @@ class Connection:
         else:
             self.first_message_failed(stream, f"unexpected {type(message).__name__}")
 
-    def first_message_failed(self, stream: MessageStream, reason: str) -> None:
-        """The stream ended, or its first message makes no sense."""
+    def first_message_failed(
+        self, stream: MessageStream, reason: str, offence: Offence | None = Offence.PROTOCOL
+    ) -> None:
+        """The stream ended, or its first message makes no sense: an offence before login."""
         stream.abort()
         if self._trusted:
             _log.warning("%s: stream closed: %s", stream.endpoint.describe(), reason)
         elif not self._over:
-            self._refused(reason)
+            self._refuse(reason, offence)
 
     def _take_work(self, stream: MessageStream, hello: NewWorkConn) -> None:
         if self._link is not None and not self._trusted:
@@ -212,6 +223,8 @@ class Connection:
         work = stream.detach()
         if not self._identities.work_connection(self, hello, work):
             work.close()
+            if self._link is None:
+                self.accuse(Offence.NOAUTH)
 
     def _take_visitor(self, stream: MessageStream, request: NewVisitorConn) -> None:
         if self._link is not None and not self._trusted:
@@ -227,7 +240,14 @@ class Connection:
 
     # Ends.
 
+    def _refuse(self, reason: str, offence: Offence | None) -> None:
+        if offence is not None:
+            self.accuse(offence)
+        self._refused(reason)
+
     def _refused(self, reason: str) -> None:
+        if self._ticket.is_late:
+            self.accuse(Offence.GRACE_EXCEEDED)
         self.when_proven(
             lambda: _log.warning("%s: connection closed before login: %s", self.peer, reason)
         )
@@ -247,7 +267,8 @@ class Connection:
 
     def _link_closed(self, reason: str) -> None:
         if not (self._trusted or self._over):
-            self._refused(reason)
+            is_misused = isinstance(self._link, MuxLink) and self._link.was_misused
+            self._refuse(reason, Offence.PROTOCOL if is_misused else Offence.NOAUTH)
 
 
 class FirstMessage:
@@ -273,9 +294,17 @@ class FirstMessage:
 
     def _on_end(self, error: FrpError | None) -> None:
         self._timer.cancel()
-        self._connection.first_message_failed(
-            self._stream, str(error or "closed by the peer without a message")
-        )
+        reason = str(error or "closed by the peer without a message")
+        self._connection.first_message_failed(self._stream, reason, _offence_of(error))
 
     def _timed_out(self) -> None:
-        self._connection.first_message_failed(self._stream, "no first message in time")
+        self._connection.first_message_failed(
+            self._stream, "no first message in time", Offence.GRACE_EXCEEDED
+        )
+
+
+def _offence_of(error: FrpError | None) -> Offence | None:
+    """Return what an end without a first message is held to be."""
+    if error is None or isinstance(error, ConnectionLost):
+        return Offence.NOAUTH
+    return Offence.PROTOCOL if isinstance(error, RemoteProtocolError) else None

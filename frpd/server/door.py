@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from frpd.config.penalties import NET_BLOCKS, NetBlockSize
 from frpd.net.pace import Pace
 from frpd.selector_loop import SelectorLoop, Timer
+from frpd.server.guard.sources import source_of
 
 Refuse = Callable[[str], None]
 
@@ -25,14 +27,15 @@ LATE_PER_TURN: Final = 16
 
 
 class Ticket:
-    """One pending connection."""
+    """One pending connection; ``is_late`` says that its time was up."""
 
-    __slots__ = ("deadline", "refuse", "source")
+    __slots__ = ("deadline", "is_late", "refuse", "source")
 
     def __init__(self, source: str, deadline: float, refuse: Refuse) -> None:
         self.source = source
         self.deadline = deadline
         self.refuse = refuse
+        self.is_late = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,14 @@ class DoorLimits:
     Attributes:
         timeout_seconds: from accept to the end of login.
         max_pending: in all.
-        max_pending_per_source: for each address.
+        max_pending_per_source: for each of them.
+        net_block_size: how wide a source is.
     """
 
     timeout_seconds: float
     max_pending: int
     max_pending_per_source: int
+    net_block_size: NetBlockSize = NET_BLOCKS
 
 
 class Door:
@@ -57,7 +62,7 @@ class Door:
         loop: for the deadline.
         limits: to begin with.
         expected: how many connections we have asked for ourselves, from one
-            address or (None) from all; the caps are that much wider. A client
+            source or (None) from all; the caps are that much wider. A client
             without tcp_mux brings each work connection through this door.
         awaited: what proves who they are, for the log.
 
@@ -102,11 +107,12 @@ class Door:
             self._timer.cancel()
             self._rearm()
 
-    def admit(self, source: str, refuse: Refuse) -> Ticket:
+    def admit(self, host: str, refuse: Refuse) -> Ticket:
         """Register a new connection; ``refuse(reason)`` must close it.
 
         May refuse an older one to make room.
         """
+        source = source_of(host, self._limits.net_block_size)
         own = self._by_source.setdefault(source, OrderedDict())
         if self._is_full(len(own), self._limits.max_pending_per_source, source):
             self._crowd_out(next(iter(own)), f"{len(own)} pending from {source}")
@@ -163,6 +169,7 @@ class Door:
             if ticket.deadline > now:
                 break
             self.refused_late += 1
+            ticket.is_late = True
             self.leave(ticket)
             ticket.refuse(f"no {self._awaited} within {self._limits.timeout_seconds:g} s")
         self._rearm()

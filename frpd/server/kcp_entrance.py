@@ -22,6 +22,7 @@ from frpd.net.endpoint import Buffer
 from frpd.proto.kcp.connection import KcpConnection, conversation_of, is_parity, opens
 from frpd.proto.kcp_parting import Farewell, Kind, read_farewell
 from frpd.selector_loop import SelectorLoop
+from frpd.server.datagram_entrance import DatagramEntrance, TurnsAway, address_asked
 from frpd.transports.kcp_endpoint import KcpEndpoint
 from frpd.udp.datagram_socket import Ancillary, DatagramSocket, answer_via
 
@@ -39,7 +40,7 @@ _CLOCK_BYTES: Final = 4
 _log = get_logger("frpd.server.kcp_entrance")
 
 
-class KcpEntrance:
+class KcpEntrance(DatagramEntrance):
     """One port. Loop thread only.
 
     Args:
@@ -48,6 +49,7 @@ class KcpEntrance:
         entropy: for what strangers cannot guess.
         welcome: takes each conversation that has begun; strangers as they are, it holds
             them to time and number.
+        turns_away: tells who may not begin one.
 
     Attributes:
         suspicious: datagrams that would have begun a conversation under a number of another.
@@ -59,51 +61,31 @@ class KcpEntrance:
         sock: socket.socket,
         entropy: Entropy,
         welcome: Callable[[KcpEndpoint], None],
+        *,
+        turns_away: TurnsAway,
     ) -> None:
+        super().__init__(loop, sock, turns_away)
         self.suspicious = 0
-        self._loop = loop
         self._entropy = entropy
         self._welcome = welcome
         self._by_address: dict[SockAddr, dict[int, KcpEndpoint]] = {}
         self._numbers: dict[int, SockAddr] = {}  # in use, and by whom
         self._remembered: OrderedDict[int, float] = OrderedDict()  # when they were over
-        self._is_retired = False
         self._complained: float | None = None
         self._resets_left, self._resets_at = RESETS_PER_SECOND, loop.now()
-        self._socket = DatagramSocket(loop, sock, self._readable)
-        self._socket.read_on(wanted=True)
-
-    @property
-    def address(self) -> SockAddr:
-        """Where it is bound."""
-        return self._socket.address
 
     @property
     def conversations(self) -> int:
         """How many there are."""
         return len(self._numbers)
 
-    def retire(self) -> None:
-        """Let nobody begin any more; who is here may stay, and then the port is free."""
-        self._is_retired = True
-        self._close_if_idle()
+    def _is_in_use(self) -> bool:
+        return bool(self._numbers)
 
-    def revive(self) -> None:
-        """Take newcomers again; only while the port is not free."""
-        self._is_retired = False
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the port is free."""
-        return self._socket.closed
-
-    def close(self) -> None:
-        """Drop all conversations, and free the port. Idempotent."""
-        self._is_retired = True
+    def _drop_all(self) -> None:
         for theirs in list(self._by_address.values()):
             for endpoint in list(theirs.values()):
                 endpoint.abort()
-        self._socket.close()
 
     # What comes.
 
@@ -147,7 +129,7 @@ class KcpEntrance:
             return None
         number = conversation_of(datagram)
         assert number is not None
-        if self._is_retired or self._is_taken(number, sender):
+        if not self._takes(sender) or self._is_taken(number, sender):
             return None
         ahead = int.from_bytes(self._entropy.token_bytes(_CLOCK_BYTES), "big") / 1000
         kcp = KcpConnection(
@@ -225,10 +207,6 @@ class KcpEntrance:
                 self._remembered.popitem(last=False)
         self._close_if_idle()
 
-    def _close_if_idle(self) -> None:
-        if self._is_retired and not self._numbers:
-            self._socket.close()
-
 
 class _SharedWire:
     """A KcpWire: one peer's part of an entrance's socket."""
@@ -250,12 +228,7 @@ class _SharedWire:
 
     def local_address(self) -> SockAddr:
         """See KcpWire.local_address: the one that the peer has asked, of several."""
-        for level, _, data in self._via:
-            port = self._socket.address[1]
-            if level == socket.IPPROTO_IPV6:
-                return socket.inet_ntop(socket.AF_INET6, data[:16]), port
-            return socket.inet_ntop(socket.AF_INET, data[4:8]), port
-        return self._socket.address
+        return address_asked(self._socket, self._via)
 
     def release(self) -> None:
         """See KcpWire.release."""

@@ -13,6 +13,7 @@ from frpd.selector_loop import SelectorLoop
 from frpd.server.datagram_port import DatagramPort, bind_datagram_port
 
 if TYPE_CHECKING:
+    from frpd.server.datagram_entrance import TurnsAway
     from frpd.server.kcp_entrance import KcpEntrance
     from frpd.transports.kcp_endpoint import KcpEndpoint
 
@@ -34,6 +35,7 @@ class KcpPort(DatagramPort["KcpEntrance"]):
         entropy: for what strangers cannot guess.
         welcome: takes each of them.
         sockets: keeps the port for the next process.
+        turns_away: tells who may not come.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class KcpPort(DatagramPort["KcpEntrance"]):
         entropy: Entropy,
         welcome: Callable[[KcpEndpoint], None],
         sockets: SocketStore,
+        *,
+        turns_away: TurnsAway,
     ) -> None:
         def open_entrance(sock: socket.socket) -> KcpEntrance:
             # Few servers have one, and its import costs every start.
             from frpd.server.kcp_entrance import KcpEntrance  # noqa: PLC0415
 
-            return KcpEntrance(loop, sock, entropy, welcome)
+            return KcpEntrance(loop, sock, entropy, welcome, turns_away=turns_away)
 
         super().__init__("kcp", lambda config: config.kcp_bind_port, open_entrance, sockets)

@@ -16,7 +16,7 @@ from frpd.auth.token import TokenAuthenticator
 from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
-from frpd.errors import AuthError, FrpError, LimitError, RemoteProtocolError
+from frpd.errors import AuthError, FrpError, LimitError, PluginError, RemoteProtocolError
 from frpd.log import get_logger
 from frpd.net.address import join_host_port
 from frpd.proto import deflate, native
@@ -37,6 +37,7 @@ from frpd.proto.seal_keys import (
 from frpd.proto.seal_session import SessionSeal
 from frpd.proto.wrappers import CipherCodec
 from frpd.server.connection import Connection
+from frpd.server.guard.penalties import Offence
 from frpd.server.inbox import Inbox
 from frpd.server.login_keys import LoginKeys
 from frpd.server.plugins.chain import Hooks
@@ -175,7 +176,7 @@ class LoginDesk:
         try:
             self._check(arrival, sealed=native.SEAL in arrival.features)
         except AuthError as error:
-            self._refuse(arrival, str(error))
+            self._refuse(arrival, str(error), is_its_fault=error.was_checked)
             return False
         arrival.run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
         resp = LoginResp(
@@ -200,9 +201,9 @@ class LoginDesk:
             arrival.login, arrival.is_cleared = changed, True
             then(arrival)
 
-        def refused(error: FrpError) -> None:
+        def refused(error: PluginError) -> None:
             if arrival.stream.is_open:
-                self._refuse(arrival, str(error))
+                self._refuse(arrival, str(error), is_its_fault=error.was_asked)
                 arrival.connection.end_after(arrival.stream)
 
         connection = arrival.connection
@@ -234,8 +235,10 @@ class LoginDesk:
         if resident is not None and resident.is_sealed and not sealed:
             raise AuthError(f"run id [{login.run_id}] belongs to a sealed session")
 
-    def _refuse(self, arrival: Arrival, reason: str) -> None:
+    def _refuse(self, arrival: Arrival, reason: str, *, is_its_fault: bool) -> None:
         connection = arrival.connection
+        if is_its_fault:
+            connection.accuse(Offence.AUTHFAIL)
         connection.when_proven(
             lambda: _log.warning("%s: login refused: %s", connection.peer, reason)
         )
@@ -261,7 +264,7 @@ class LoginDesk:
 
         def ended(error: FrpError | None) -> None:
             reason = f"the client did not prove that it knows the token ({error or 'it left'})"
-            arrival.connection.first_message_failed(stream, reason)
+            arrival.connection.first_message_failed(stream, reason, Offence.AUTHFAIL)
 
         stream.on_end = ended
         stream.send_bytes(resp + control.start())

@@ -28,6 +28,7 @@ from frpd.net.address import SockAddr
 from frpd.net.certificates import ReloadingContext
 from frpd.net.endpoint import Buffer
 from frpd.selector_loop import SelectorLoop
+from frpd.server.datagram_entrance import DatagramEntrance, TurnsAway, address_asked
 from frpd.transports.link import MakeLink, OnStream, StreamLink
 from frpd.transports.quic import DEFAULT_IDLE_SECONDS, DEFAULT_STREAMS
 from frpd.transports.quic_connection import (
@@ -57,7 +58,7 @@ _LONG_HEADER: Final = 0x80
 _log = get_logger("frpd.server.quic_entrance")
 
 
-class QuicEntrance:
+class QuicEntrance(DatagramEntrance):
     """One port. Loop thread only.
 
     Args:
@@ -66,6 +67,7 @@ class QuicEntrance:
         entropy: for what strangers cannot guess.
         welcome: takes each connection when its handshake begins; it holds them to time and
             number.
+        turns_away: tells who may not begin.
         asked: tells the files of the certificates, and the settings, for each newcomer.
     """
 
@@ -75,9 +77,11 @@ class QuicEntrance:
         sock: socket.socket,
         entropy: Entropy,
         welcome: Welcome,
+        *,
+        turns_away: TurnsAway,
         asked: Callable[[], tuple[tuple[str, str, str], QuicSettings]],
     ) -> None:
-        self._loop = loop
+        super().__init__(loop, sock, turns_away)
         self._entropy = entropy
         self._welcome = welcome
         self._asked = asked
@@ -86,41 +90,19 @@ class QuicEntrance:
         self._tokens = RetryTokens(entropy.token_bytes(TOKEN_KEY_BYTES))
         self._by_id: dict[bytes, _SharedWire] = {}
         self._wires: set[_SharedWire] = set()
-        self._is_retired = False
-        self._socket = DatagramSocket(loop, sock, self._readable)
-        self._socket.read_on(wanted=True)
-
-    @property
-    def address(self) -> SockAddr:
-        """Where it is bound."""
-        return self._socket.address
 
     @property
     def connections(self) -> int:
         """How many there are."""
         return len(self._wires)
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether the port is free."""
-        return self._socket.closed
+    def _is_in_use(self) -> bool:
+        return bool(self._wires)
 
-    def retire(self) -> None:
-        """Let nobody begin any more; who is here may stay, and then the port is free."""
-        self._is_retired = True
-        self._close_if_idle()
-
-    def revive(self) -> None:
-        """Take newcomers again; only while the port is not free."""
-        self._is_retired = False
-
-    def close(self) -> None:
-        """Drop all connections, and free the port. Idempotent."""
-        self._is_retired = True
+    def _drop_all(self) -> None:
         for wire in list(self._wires):
             if wire.session is not None:
                 wire.session.abort("")
-        self._socket.close()
 
     # What comes.
 
@@ -153,7 +135,7 @@ class QuicEntrance:
         except ValueError:
             return None
         wire = self._by_id.get(header.destination_cid)
-        if wire is not None or len(datagram) < MIN_INITIAL_BYTES or self._is_retired:
+        if wire is not None or len(datagram) < MIN_INITIAL_BYTES or not self._takes(sender):
             return wire
         return self._knock(header, sender, answer_via(ancillary))
 
@@ -260,10 +242,6 @@ class QuicEntrance:
         self._wires.discard(wire)
         self._close_if_idle()
 
-    def _close_if_idle(self) -> None:
-        if self._is_retired and not self._wires:
-            self._socket.close()
-
 
 class _SharedWire:
     """A QuicWire: one connection's part of an entrance's socket."""
@@ -283,12 +261,7 @@ class _SharedWire:
 
     def local_address(self) -> SockAddr:
         """See QuicWire.local_address: the one that the peer has asked, of several."""
-        for level, _, data in self.via:
-            port = self._socket.address[1]
-            if level == socket.IPPROTO_IPV6:
-                return socket.inet_ntop(socket.AF_INET6, data[:16]), port
-            return socket.inet_ntop(socket.AF_INET, data[4:8]), port
-        return self._socket.address
+        return address_asked(self._socket, self.via)
 
     def id_issued(self, connection_id: bytes) -> None:
         """See QuicWire.id_issued."""

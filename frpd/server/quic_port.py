@@ -20,6 +20,7 @@ from frpd.transports.link import MakeLink
 from frpd.transports.way import QuicSettings
 
 if TYPE_CHECKING:
+    from frpd.server.datagram_entrance import TurnsAway
     from frpd.server.quic_entrance import QuicEntrance
 
 Welcome = Callable[[Bearer, MakeLink], None]
@@ -41,9 +42,10 @@ class QuicPort(DatagramPort["QuicEntrance"]):
         loop: the loop.
         entropy: for what strangers cannot guess.
         welcome: takes each of them, when its handshake begins.
+        sockets: keeps the port for the next process.
+        turns_away: tells who may not come.
         config: in force, with the certificates and all that clients are held to; asked
             for each newcomer.
-        sockets: keeps the port for the next process.
     """
 
     def __init__(
@@ -51,12 +53,15 @@ class QuicPort(DatagramPort["QuicEntrance"]):
         loop: SelectorLoop,
         entropy: Entropy,
         welcome: Welcome,
-        config: Callable[[], ServerConfig],
         sockets: SocketStore,
+        *,
+        turns_away: TurnsAway,
+        config: Callable[[], ServerConfig],
     ) -> None:
         self._loop = loop
         self._entropy = entropy
         self._welcome = welcome
+        self._turns_away = turns_away
         self._config = config
         super().__init__("quic", lambda config: config.quic_bind_port, self._take, sockets)
 
@@ -64,7 +69,14 @@ class QuicPort(DatagramPort["QuicEntrance"]):
         # See above.
         from frpd.server.quic_entrance import QuicEntrance  # noqa: PLC0415
 
-        return QuicEntrance(self._loop, sock, self._entropy, self._welcome, self._asked)
+        return QuicEntrance(
+            self._loop,
+            sock,
+            self._entropy,
+            self._welcome,
+            turns_away=self._turns_away,
+            asked=self._asked,
+        )
 
     def _asked(self) -> tuple[tuple[str, str, str], QuicSettings]:
         config = self._config()

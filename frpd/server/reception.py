@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from frpd.errors import ConnectionLost, TransportError
+from frpd.errors import ConfigError, ConnectionLost, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.bearer import Bearer, BearerStream
@@ -19,6 +19,8 @@ from frpd.net.stream import SocketStream
 from frpd.proto.first_bytes import MAX_PREFIX_BYTES, Spoken, recognize
 from frpd.server.door import Door, Ticket
 from frpd.server.entrances import Speech
+from frpd.server.guard.clients import ClientGuard
+from frpd.server.guard.penalties import Offence
 from frpd.transports.base import Dialing
 from frpd.transports.layers import Layer
 from frpd.transports.link import MakeLink
@@ -64,6 +66,8 @@ class Reception:
     """Who takes over which connection. Loop thread only."""
 
     door: Door
+    guard: ClientGuard
+    """Turns clients away; visitors on the same port are not its business."""
     on_client: Callable[[Carried | CarriedStreams], None]
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
@@ -81,8 +85,15 @@ class Reception:
             self.on_https(stream)
         elif speech is Speech.CONNECT and self.on_connect is not None:
             self.on_connect(stream)
+        elif speech is Speech.FRP and self.guard.turns_away(host_of(stream.peer)):
+            self.turn_away(stream)
         else:
             _Newcomer(self, stream, speech)
+
+    def turn_away(self, stream: BearerStream) -> None:
+        """Drop a client that is not taken: without a word to it, or to the log."""
+        self.door.pace.give_back()
+        stream.abort()
 
     def welcome_client(self, stream: BearerStream) -> None:
         """Take a connection that no visitor can have made: it has not come by TCP."""
@@ -118,11 +129,11 @@ class _Newcomer:
             data = self._carrier.read(MAX_PREFIX_BYTES)
         except ConnectionLost as error:
             _log.debug("%s: connection lost before login: %s", self._stream.describe(), error)
-            self._gone()
+            self._left()
             return
         if isinstance(data, Outcome):
             if data is Outcome.EOF:
-                self._gone()
+                self._left()
             return
         self._heard += bytes(data)
         spoken = recognize(self._heard, http=bool(self._visitors & Speech.HTTP))
@@ -135,6 +146,11 @@ class _Newcomer:
         """Which visitors it may be: never inside a layer."""
         return Speech(0) if self._layers else self._speech & ~Speech.FRP
 
+    @property
+    def _is_client(self) -> bool:
+        """Whether it can be nothing else."""
+        return bool(self._layers) or self._speech is Speech.FRP
+
     def _hand_on(self, spoken: Spoken) -> None:
         reception = self._reception
         if spoken is Spoken.TLS and Speech.HTTPS in self._visitors:
@@ -143,10 +159,14 @@ class _Newcomer:
             spoken is Spoken.HTTP and Speech.HTTP in self._visitors
         ):
             self._to_visitors(reception.on_http)
+        elif not self._is_client and reception.guard.turns_away(host_of(self._stream.peer)):
+            self._door.leave(self._ticket)
+            reception.turn_away(self._stream)
         elif spoken in _LAYERS and _LAYERS[spoken] not in self._layers:
             self._begin_layer(spoken)
         elif reception.tls_only and "tls" not in self._layers:
-            self._refuse("this server takes TLS only (tls_only): set tls_enable = true in frpc.ini")
+            reason = "this server takes TLS only (tls_only): set tls_enable = true in frpc.ini"
+            self._refuse(reason, Offence.NOAUTH)
         else:
             self._to_clients(is_mux=spoken is Spoken.YAMUX)
 
@@ -171,7 +191,7 @@ class _Newcomer:
         name = _LAYERS[spoken]
         layer = self._reception.layers.get(name)
         if layer is None:
-            self._refuse(f"{name} is not served here")
+            self._refuse(f"{name} is not served here", Offence.NOAUTH)
             return
         # The byte that only announces TLS is no part of it.
         self._carrier.unread(self._heard[1:] if spoken is Spoken.FRP_TLS else self._heard)
@@ -187,13 +207,21 @@ class _Newcomer:
 
     def _layer_failed(self, error: TransportError) -> None:
         self._handshake = None
-        self._refuse(str(error))
+        self._refuse(str(error), _offence_of(error))
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, offence: Offence | None) -> None:
         self._door.leave(self._ticket)
+        self._accuse(offence)
         self._refused(reason)
 
+    def _accuse(self, offence: Offence | None) -> None:
+        if offence is not None and self._is_client:
+            guard, host = self._reception.guard, host_of(self._stream.peer)
+            self._stream.when_proven(lambda: guard.accuse(host, offence))
+
     def _refused(self, reason: str) -> None:
+        if self._ticket.is_late:
+            self._accuse(Offence.GRACE_EXCEEDED)
         peer = self._stream.describe()
         self._stream.when_proven(
             lambda: _log.warning("%s: connection closed before login: %s", peer, reason)
@@ -202,6 +230,17 @@ class _Newcomer:
             self._handshake.cancel()
         self._carrier.abort()
 
+    def _left(self) -> None:
+        self._accuse(Offence.NOAUTH)
+        self._gone()
+
     def _gone(self) -> None:
         self._door.leave(self._ticket)
         self._carrier.close()
+
+
+def _offence_of(error: TransportError) -> Offence | None:
+    """Return what a handshake that failed is held to be."""
+    if error.__cause__ is None:
+        return Offence.NOAUTH
+    return None if isinstance(error.__cause__, ConfigError) else Offence.PROTOCOL

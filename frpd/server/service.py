@@ -42,6 +42,8 @@ from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
+from frpd.server.guard.clients import ClientGuard
+from frpd.server.guard.guesses import Guesses
 from frpd.server.kcp_port import KcpPort
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
@@ -99,7 +101,11 @@ class Service:
         self._entropy = entropy
         self._keys = LoginKeys.begin(pool, config)
         self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
-        self._balancers = Balancers(loop, config.accept_proxy_protocol, _login_limits(config))
+        self._guard = ClientGuard(loop.now, config)
+        self._guesses = Guesses(loop.now, config)
+        self._balancers = Balancers(
+            loop, config.accept_proxy_protocol, _login_limits(config), self._guard.is_too_fast
+        )
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
         fittings = load_fittings(loop, config)
@@ -110,9 +116,7 @@ class Service:
         self._reception = self._make_reception(fittings)
         self._door.pace.is_busy = fittings.handshakes.is_long
         self._entrances = OpenEntrances(loop, self._came, self._sockets, self._door.pace)
-        self._kcp = KcpPort(loop, entropy, self._kcp_came, self._sockets)
-        self._quic = QuicPort(loop, entropy, self._quic_came, lambda: self._config, self._sockets)
-        self._datagram_ports = DatagramPorts((self._kcp, self._quic), self._sockets)
+        self._datagram_ports = self._make_datagram_ports()
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
@@ -130,17 +134,55 @@ class Service:
             told=self.told,
             admit=self._admit,
         )
-        self._visitors = VisitorDesk(
-            loop, pool, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
-        )
+        self._visitors = self._make_visitor_desk()
         self._work_desk = WorkDesk(self.controls, self.hooks, self.told)
-        self._nat_holes = NatHoleDesk(
-            loop, config, entropy, clients=self.controls, proxies=self.proxies, told=self.told
+        self._nat_holes = self._make_nat_hole_desk()
+
+    def _make_datagram_ports(self) -> DatagramPorts:
+        loop, entropy, sockets = self._loop, self._entropy, self._sockets
+
+        def turns_away(host: str) -> bool:
+            return self._guard.turns_away(host, is_proven=False)
+
+        self._kcp = KcpPort(loop, entropy, self._kcp_came, sockets, turns_away=turns_away)
+        self._quic = QuicPort(
+            loop,
+            entropy,
+            self._quic_came,
+            sockets,
+            turns_away=turns_away,
+            config=lambda: self._config,
+        )
+        return DatagramPorts((self._kcp, self._quic), sockets)
+
+    def _make_visitor_desk(self) -> VisitorDesk:
+        return VisitorDesk(
+            self._loop,
+            self._pool,
+            self._config,
+            self._entropy,
+            clients=self.controls,
+            proxies=self.proxies,
+            told=self.told,
+            guesses=self._guesses,
+        )
+
+    def _make_nat_hole_desk(self) -> NatHoleDesk:
+        return NatHoleDesk(
+            self._loop,
+            self._config,
+            self._entropy,
+            clients=self.controls,
+            proxies=self.proxies,
+            told=self.told,
+            bars=self._guard.bars,
+            guesses=self._guesses,
         )
 
     def _make_reception(self, fittings: Fittings) -> Reception:
         return Reception(
             door=self._door,
+            guard=self._guard,
             on_client=self._client_came,
             on_http=self._vhosts.http.on_visitor,
             on_https=self._vhosts.https.on_visitor,
@@ -222,6 +264,8 @@ class Service:
         self.hooks.use(config.plugins)
         self._visitors.use(config)
         self._nat_holes.use(config)
+        self._guard.use(config)
+        self._guesses.use(config)
         self._door.use(_login_limits(config))
         self._balancers.use(config.accept_proxy_protocol, _login_limits(config))
         self._vhosts.use(config, fittings.page)
@@ -315,6 +359,7 @@ class Service:
             old.close("replaced by a new login of the same client")
         config, login, connection = self._config, arrival.login, arrival.connection
         connection.trust(rising_ids=arrival.seal is not None)
+        self._guard.entered(connection.source)
         control = self.controls[arrival.run_id] = ControlSession(
             self._loop,
             self,
@@ -362,6 +407,7 @@ class Service:
 
     def control_closed(self, control: ControlSession, reason: str) -> None:
         """See Keeper.control_closed."""
+        self._guard.left(control.connection.source)
         if self.controls.get(control.run_id) is control:
             del self.controls[control.run_id]
             self.books.client_left(control.run_id)
@@ -384,7 +430,11 @@ class Service:
     # Inside.
 
     def _came(self, stream: SocketStream, speech: Speech) -> None:
-        self._balancers.welcome(stream, lambda known: self._reception.welcome(known, speech))
+        self._balancers.welcome(
+            stream,
+            lambda known: self._reception.welcome(known, speech),
+            self._door.pace.give_back,
+        )
 
     def _kcp_came(self, stream: BearerStream) -> None:
         self._reception.welcome_client(stream)
@@ -397,6 +447,7 @@ class Service:
             self._loop,
             carried,
             door=self._door,
+            guard=self._guard,
             identities=self,
             first_message_seconds=self._config.login_timeout_seconds,
             keepalive_seconds=self._config.tcp_mux_keepalive_interval,
@@ -416,11 +467,13 @@ class Service:
         return sum(control.work_conns.waiting for control in self.controls.values())
 
     def _expected_connections(self, source: str | None) -> int:
-        """Work connections asked of clients without tcp_mux, at one address or at all."""
+        """Work connections asked of clients without tcp_mux, at one source or at all."""
+        home = self._guard.source_of
         return sum(
             control.work_conns.asked
             for control in self.controls.values()
-            if not control.connection.is_mux and source in (None, control.connection.source)
+            if not control.connection.is_mux
+            and (source is None or source == home(control.connection.source))
         )
 
     def _heartbeat_timeout(self, connection: Connection) -> float:
@@ -435,4 +488,5 @@ def _login_limits(config: ServerConfig) -> DoorLimits:
         timeout_seconds=config.login_timeout_seconds,
         max_pending=config.max_pending_connections,
         max_pending_per_source=config.max_pending_per_source,
+        net_block_size=config.per_source_net_block_size,
     )

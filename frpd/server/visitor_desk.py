@@ -22,6 +22,8 @@ from frpd.proto.seal_keys import VISIT, stream_context, work_context
 from frpd.selector_loop import SelectorLoop
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
+from frpd.server.guard.guesses import Guesses
+from frpd.server.guard.penalties import Offence
 from frpd.server.proxies.base import Proxy
 from frpd.server.proxies.stcp import StcpProxy, signs
 from frpd.server.proxies.work_call import introduction
@@ -51,6 +53,7 @@ class VisitorDesk:
         clients: who has logged in, by run id.
         proxies: all there are, by name.
         told: what a client may hear of an error.
+        guesses: wrong keys that were tried.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class VisitorDesk:
         clients: Mapping[str, ControlSession],
         proxies: Mapping[str, Proxy],
         told: Callable[[str, str], str],
+        guesses: Guesses,
     ) -> None:
+        self._guesses = guesses
         self._loop = loop
         self._pool = pool
         self._entropy = entropy
@@ -168,12 +173,13 @@ class VisitorDesk:
         if is_over or not proxy.is_open:
             caller.drop()  # and with the session the keys for an answer
             return
+        if proxy.has_secret and not secret:  # that is our fault
+            self._send_away(caller, ProxyError(f"proxy [{proxy.name}] has no keys now"))
+            return
         try:
             self._check(caller, proxy, knows_sk=caller.has_proof(secret))
         except ProxyError as error:
-            is_our_fault = not secret and proxy.has_secret
-            mishap = ProxyError(f"proxy [{proxy.name}] has no keys now")
-            self._send_away(caller, mishap if is_our_fault else error)
+            self._send_away(caller, error)
         else:
             self._let_in(caller, proxy, secret)
 
@@ -191,8 +197,12 @@ class VisitorDesk:
 
     def _check(self, caller: Caller, proxy: StcpProxy, *, knows_sk: bool) -> None:
         """Raise ProxyError if this visitor may not enter."""
-        name = proxy.name
+        name, connection = proxy.name, caller.connection
+        self._guesses.check(proxy, connection.source)
         if not knows_sk:
+            connection.when_proven(lambda: self._guesses.wrong(proxy, connection.source))
+            if not connection.is_mux:
+                connection.accuse(Offence.AUTHFAIL)
             raise ProxyError(f"visitor connection of [{name}] auth failed")
         if not proxy.admits(caller.user):
             raise ProxyError(f"visitor connection of [{name}] user [{caller.user}] not allowed")

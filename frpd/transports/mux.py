@@ -68,6 +68,9 @@ class MuxLink:
         on_stream: called with each stream that the peer opens.
         on_closed: called once, on a later turn, when the connection has
             ended, with the reason in words.
+
+    Attributes:
+        was_misused: the peer broke the protocol, which was the end of it.
     """
 
     __slots__ = (
@@ -90,6 +93,7 @@ class MuxLink:
         "_trunk_blocked",
         "_waiting_opens",
         "session",
+        "was_misused",
     )
 
     def __init__(
@@ -102,6 +106,7 @@ class MuxLink:
         on_closed: Callable[[str], None],
     ) -> None:
         self.session = session
+        self.was_misused = False
         self._loop = loop
         self._carrier = carrier
         self._trunk = carrier if isinstance(carrier, SocketStream) else None
@@ -303,6 +308,7 @@ class MuxLink:
         except (ConnectionLost, RemoteProtocolError) as error:
             self._deliver(self.session.take_events())
             self._busy = False
+            self.was_misused = isinstance(error, RemoteProtocolError)
             self._shut(str(error), clean=False)
             return
         self._busy = False

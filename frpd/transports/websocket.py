@@ -134,7 +134,7 @@ class WebSocketOpening:
             self._fail(f"websocket: {error} during the handshake")
         except RemoteProtocolError as error:
             self._refuse()
-            self._fail(str(error))
+            self._fail(str(error), error)
         else:
             if rest is not None:
                 self._succeed(rest)
@@ -156,9 +156,12 @@ class WebSocketOpening:
     def _callback_failed(self) -> None:
         self._fail("websocket: internal error, see the log")
 
-    def _fail(self, reason: str) -> None:
-        if not self._over:
-            self._over = True
-            self._endpoint.watch(None, None)
-            self._endpoint.close()
-            self._on_failed(TransportError(reason))
+    def _fail(self, reason: str, cause: Exception | None = None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._endpoint.watch(None, None)
+        self._endpoint.close()
+        error = TransportError(reason)
+        error.__cause__ = cause
+        self._on_failed(error)

@@ -74,6 +74,7 @@ class Penalties:
         rules: what offences cost.
         size: how wide a source is.
         exempt: networks that nothing is held against.
+        of: behind the source in the log: of what it is refused, unless of the server.
     """
 
     def __init__(
@@ -81,7 +82,10 @@ class Penalties:
         rules: PenaltyRules = PENALTIES,
         size: NetBlockSize = NET_BLOCKS,
         exempt: tuple[str, ...] = (),
+        *,
+        of: str = "",
     ) -> None:
+        self._of = of
         self._v4 = _Table()
         self._v6 = _Table()
         self.use(rules, size, exempt)
@@ -120,7 +124,13 @@ class Penalties:
         row.last = offence
         if not row.is_enforced and until - now >= rules.min:
             row.is_enforced = True
-            _log.warning("penalty: %s refused for %.3g s (%s)", source, until - now, offence.value)
+            _log.warning(
+                "penalty: %s refused%s for %.3g s (%s)",
+                source,
+                self._of,
+                until - now,
+                offence.value,
+            )
         return until - now if row.is_enforced else 0.0
 
     def refused(self, host: str, now: float) -> float:

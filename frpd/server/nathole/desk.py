@@ -14,6 +14,7 @@ from frpd.net.address import SockAddr, format_address
 from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import Message, NatHoleClient, NatHoleReport, NatHoleVisitor
 from frpd.selector_loop import SelectorLoop
+from frpd.server.guard.guesses import Guesses
 from frpd.server.nathole.matchmaker import Matchmaker, Member
 from frpd.server.nathole.scores import ScoreBook
 from frpd.server.nathole.udp_desk import UdpDesk
@@ -60,6 +61,8 @@ class NatHoleDesk:
         clients: who has logged in, by run id.
         proxies: all there are, by name.
         told: what a client may hear of an error.
+        bars: tells of addresses that nobody may come from.
+        guesses: wrong keys that were tried.
     """
 
     def __init__(
@@ -71,14 +74,24 @@ class NatHoleDesk:
         clients: Mapping[str, ControlSession],
         proxies: Mapping[str, Proxy],
         told: Callable[[str, str], str],
+        bars: Callable[[str], bool],
+        guesses: Guesses,
     ) -> None:
         self._loop = loop
         self._clients = clients
         self._port: UdpPort | None = None
         self._scores = ScoreBook(0.0)
-        self._matchmaker = Matchmaker(loop, entropy, self._scores, proxies=proxies, told=told)
+        self._matchmaker = Matchmaker(
+            loop, entropy, self._scores, proxies=proxies, told=told, guesses=guesses
+        )
         self._udp_desk = UdpDesk(
-            loop, entropy, proxies=proxies, clients=self._residents, told=told, send=self._send
+            loop,
+            entropy,
+            proxies=proxies,
+            clients=self._residents,
+            told=told,
+            send=self._send,
+            bars=bars,
         )
         self.use(config)
 

@@ -24,6 +24,7 @@ from frpd.proto.message.types import (
     NatHoleVisitor,
 )
 from frpd.selector_loop import SelectorLoop, Timer
+from frpd.server.guard.guesses import Guesses
 from frpd.server.nathole.addresses import (
     check_assisted,
     check_mapped,
@@ -137,6 +138,7 @@ class Matchmaker:
         scores: what has worked.
         proxies: all there are, by name.
         told: what a client may hear of an error.
+        guesses: wrong keys that were tried.
     """
 
     def __init__(
@@ -147,12 +149,14 @@ class Matchmaker:
         *,
         proxies: Mapping[str, Proxy],
         told: Callable[[str, str], str],
+        guesses: Guesses,
     ) -> None:
         self.meetings: HoleBook[Meeting] = HoleBook(entropy)
         self._loop = loop
         self._scores = scores
         self._proxies = proxies
         self._told = told
+        self._guesses = guesses
         self._said: WeakKeyDictionary[Member, set[str]] = WeakKeyDictionary()
 
     def close(self) -> None:
@@ -186,7 +190,9 @@ class Matchmaker:
         if not isinstance(proxy, XtcpProxy) or not proxy.is_open:
             signs("", request.sign_key, request.timestamp)  # takes as long as with a proxy
             raise ProxyError(f"xtcp server for [{name}] doesn't exist")
+        self._guesses.check(proxy, member.source)
         if not request.pre_check and not proxy.is_signed(request.sign_key, request.timestamp):
+            self._guesses.wrong(proxy, member.source)
             raise ProxyError(f"xtcp connection of [{name}] auth failed")
         if not proxy.admits(member.user):
             raise ProxyError(f"xtcp visitor user [{member.user}] not allowed for [{name}]")

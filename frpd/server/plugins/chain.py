@@ -266,4 +266,4 @@ def _pass_through(hooks: Sequence[Hook], decision: Decision[_M]) -> _M:
 
 def _failed(op: str) -> PluginError:
     """Return frp's text."""
-    return PluginError(f"send {op} request to plugin error")
+    return PluginError(f"send {op} request to plugin error", was_asked=False)

@@ -32,7 +32,8 @@ class Port:
 
     def __init__(self, world: World, *networks: str) -> None:
         self.world = world
-        self.balancers = Balancers(world.loop, networks, LIMITS)
+        self.crowd: set[str] = set()
+        self.balancers = Balancers(world.loop, networks, LIMITS, self.crowd.__contains__)
         self.came: list[SocketStream] = []
         self.listener = Listener(
             world.loop,

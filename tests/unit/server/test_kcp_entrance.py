@@ -34,7 +34,14 @@ class Port:
         self.came: list[KcpEndpoint] = []
         self.empty = world.census()
         sock = bind_udp(host, 0)
-        self.entrance = KcpEntrance(world.loop, sock, FixedEntropy(), self.came.append)
+        self.barred: set[str] = set()
+        self.entrance = KcpEntrance(
+            world.loop,
+            sock,
+            FixedEntropy(),
+            self.came.append,
+            turns_away=self.barred.__contains__,
+        )
         self.number = self.entrance.address[1]
         world.owners.callback(self.entrance.close)
 
@@ -365,7 +372,8 @@ def test_who_cannot_be_taken_is_dropped_and_the_port_goes_on(
     def fail(_endpoint: KcpEndpoint) -> None:
         raise ZeroDivisionError
 
-    entrance = KcpEntrance(world.loop, bind_udp("127.0.0.1", 0), FixedEntropy(), fail)
+    sock = bind_udp("127.0.0.1", 0)
+    entrance = KcpEntrance(world.loop, sock, FixedEntropy(), fail, turns_away=lambda _host: False)
     world.owners.callback(entrance.close)
     sock = udp_socket(world, entrance.address[1])
     for number in (1, 2):

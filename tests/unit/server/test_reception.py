@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from frpd.config.server import ServerConfig
 from frpd.errors import TransportError
 from frpd.net.address import host_of
 from frpd.net.endpoint import Endpoint, Outcome
@@ -16,6 +17,7 @@ from frpd.net.stream import SocketStream
 from frpd.net.transform import TransformEndpoint
 from frpd.server.door import Door, DoorLimits
 from frpd.server.entrances import Speech
+from frpd.server.guard.clients import ClientGuard
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
 from tests.helpers.peers import Wire
@@ -65,7 +67,9 @@ class Desk:
         self.http: list[SocketStream] = []
         self.https: list[SocketStream] = []
         self.tls, self.websocket = Peel(5), Peel(12)
+        self.guard = ClientGuard(world.loop.now, ServerConfig())
         self.reception = Reception(
+            guard=self.guard,
             door=self.door,
             on_client=self.client_came,
             on_http=self.http.append,

@@ -34,7 +34,6 @@ def test_less_than_one_a_second_is_one_every_few_seconds() -> None:
 
 def test_0_is_no_limit_and_another_rate_counts_at_once() -> None:
     source = SourceRates()
-    assert not source.is_on
     assert all(source.admits("a", 0.0) for _ in range(999))
     source.use(1.0)
     assert source.is_on

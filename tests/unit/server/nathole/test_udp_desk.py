@@ -288,6 +288,7 @@ class Bench:
         self.sent: list[tuple[bytes, SockAddr]] = []
         entropy: Entropy = FixedEntropy()
         self.loop = SelectorLoop()
+        self.barred: set[str] = set()
         self.desk = UdpDesk(
             self.loop,
             entropy,
@@ -295,6 +296,7 @@ class Bench:
             clients=list,
             told=lambda detail, _summary: detail,
             send=self._send,
+            bars=self.barred.__contains__,
         )
 
     def _send(self, datagram: bytes, address: SockAddr, _via: Ancillary) -> None:

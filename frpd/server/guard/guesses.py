@@ -1,0 +1,53 @@
+"""Guesses: who is logged in and tries wrong keys of secret proxies has to wait as well.
+
+The door does not turn him away, since others from there may be good. So it is held against his
+source at that one proxy, by the rules of the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from frpd.config.server import ServerConfig
+from frpd.errors import ProxyError
+from frpd.server.guard.penalties import Offence, Penalties
+from frpd.server.proxies.base import Proxy
+
+
+class Guesses:
+    """Remembers wrong keys for as long as their proxies are there. Loop thread only.
+
+    Args:
+        now: the loop's time.
+        config: of the server.
+    """
+
+    def __init__(self, now: Callable[[], float], config: ServerConfig) -> None:
+        self._now = now
+        self._held: WeakKeyDictionary[Proxy, Penalties] = WeakKeyDictionary()
+        self.use(config)
+
+    def use(self, config: ServerConfig) -> None:
+        """Decide by these from now on."""
+        self._rules = (
+            config.per_source_penalties,
+            config.per_source_net_block_size,
+            config.per_source_penalty_exempt_list,
+        )
+        for penalties in self._held.values():
+            penalties.use(*self._rules)
+
+    def check(self, proxy: Proxy, host: str) -> None:
+        """Raise ProxyError, with how long it takes, if who comes from there has to wait."""
+        penalties = self._held.get(proxy)
+        seconds = 0.0 if penalties is None else penalties.refused(host, self._now())
+        if seconds:
+            raise ProxyError(f"too many wrong keys for [{proxy.name}]: wait {seconds:.0f} s")
+
+    def wrong(self, proxy: Proxy, host: str) -> None:
+        """Somebody from there, who is known to be there, gave a wrong key."""
+        penalties = self._held.get(proxy)
+        if penalties is None:
+            penalties = self._held[proxy] = Penalties(*self._rules, of=f" at [{proxy.name}]")
+        penalties.offend(host, Offence.AUTHFAIL, self._now())
