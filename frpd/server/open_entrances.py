@@ -35,7 +35,9 @@ class _OpenEntrance:
     ) -> None:
         self.entrance = entrance
         self.sock = sock
-        self.listener = Listener(loop, sock, self._came, pace)
+        # Visitors are no strangers: they may be as many as want to come.
+        for_clients = pace if Speech.FRP in entrance.speech else None
+        self.listener = Listener(loop, sock, self._came, for_clients)
         self._welcome = welcome
 
     @property
@@ -54,7 +56,7 @@ class OpenEntrances:
         loop: the loop.
         welcome: takes each connection, and what may be spoken where it has come to.
         sockets: whence inherited sockets come, and where all are kept.
-        pace: what newcomers are taken at; None for as they come.
+        pace: what newcomers are taken at where clients come; None for as they come.
     """
 
     def __init__(

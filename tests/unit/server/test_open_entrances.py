@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from frpd.net.listener import ListenError
+from frpd.net.pace import Pace
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.server.entrances import Entrance, Speech
@@ -21,10 +22,10 @@ FRP, HTTP, HTTPS = Speech.FRP, Speech.HTTP, Speech.HTTPS
 class Hall:
     """Entrances, and what was spoken where visitors came to."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, pace: Pace | None = None) -> None:
         self.world = world
         self.came: list[Speech] = []
-        self.entrances = OpenEntrances(world.loop, self._welcome, SocketStore())
+        self.entrances = OpenEntrances(world.loop, self._welcome, SocketStore(), pace)
         world.owners.callback(self.entrances.close)
 
     def _welcome(self, stream: SocketStream, speech: Speech) -> None:
@@ -137,3 +138,13 @@ def test_after_the_end_nobody_is_let_in(hall: Hall) -> None:
     hall.entrances.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HERE, port), timeout=10)
+
+
+def test_a_crowd_of_strangers_keeps_clients_waiting_and_no_visitors(world: World) -> None:
+    pace = Pace(world.loop.now, places=1)
+    hall = Hall(world, pace)
+    clients, web = Entrance(HERE, free_port(), FRP), Entrance(HERE, free_port(), HTTP)
+    hall.become(clients, web)
+    assert hall.visit(clients.port) is FRP
+    assert pace.wait_seconds()
+    assert [hall.visit(web.port) for _ in range(3)] == [HTTP] * 3
