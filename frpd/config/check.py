@@ -100,8 +100,9 @@ PLUGIN_OPS = ("Login", "NewProxy", "CloseProxy", "Ping", "NewWorkConn", "NewUser
 def check_server_plugin(values: Values, reader: SectionReader) -> None:
     """Check [plugin.NAME] of frps: that it can be asked, and is."""
     addr = values["addr"]
-    url = urlsplit(addr if addr.startswith(("http://", "https://")) else f"http://{addr}")
+    asked = addr + values["path"]
     try:
+        url = urlsplit(asked if asked.startswith(("http://", "https://")) else f"http://{asked}")
         is_usable = bool(url.hostname) and url.port != 0
     except ValueError:
         is_usable = False

@@ -293,3 +293,13 @@ def test_a_token_may_lie_in_a_file_of_its_own(tmp_path: Path, load: Any) -> None
     file.write_text(f"[common]\ntoken = x\ntoken_file = {token}\n")
     with pytest.raises(ConfigError, match="token is set as well"):
         load(str(file), environ={})
+
+
+@pytest.mark.parametrize(
+    ("addr", "path"), [("127.0.0.1[:9000", "/"), ("127.0.0.1:9000", "[/"), ("a:99999", "/")]
+)
+def test_a_plugin_s_address_that_is_none_is_an_error(tmp_path: Path, addr: str, path: str) -> None:
+    file = tmp_path / "frps.ini"
+    file.write_text(f"[common]\n[plugin.a]\naddr = {addr}\npath = {path}\nops = Login\n")
+    with pytest.raises(ConfigError, match="cannot be asked; accepted: host:port"):
+        load_server(str(file))
