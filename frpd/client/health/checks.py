@@ -138,9 +138,13 @@ class Check:
 
     def _redirect(self, status: int, location: str) -> None:
         base = f"http://{join_host_port(*self._where)}"
-        target = urljoin(base + self._path, location)
         self._redirects += 1
-        if urlsplit(target)[:2] != urlsplit(base)[:2] or self._redirects > MAX_REDIRECTS:
+        try:
+            target = urljoin(base + self._path, location)
+            stays = urlsplit(target)[:2] == urlsplit(base)[:2]
+        except ValueError:  # brackets around what is no address
+            target, stays = "", False
+        if not stays or self._redirects > MAX_REDIRECTS:
             self._end(f"GET {self._path} is answered with {status}, and leads away")
             return
         self._path = target.removeprefix(base) or "/"

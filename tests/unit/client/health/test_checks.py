@@ -80,6 +80,10 @@ def test_where_nobody_listens_the_reason_is_the_system_s(world: World) -> None:
             b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\n\r\n",
             "GET /status is answered with 302, and leads away",
         ),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://[x/\r\n\r\n",
+            "GET /status is answered with 302, and leads away",
+        ),
     ],
 )
 def test_an_answer_of_2xx_is_asked_for(world: World, answer: bytes, result: str) -> None:
