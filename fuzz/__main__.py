@@ -67,7 +67,7 @@ def main() -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         for run in pool.map(lambda target: fuzz(target, options.seconds), chosen):
             print(run.row(), flush=True)
-            found += len(run.findings)
+            found += len(run.findings) or not run.executions  # a run that ran nothing is no success
             for path in run.findings:
                 print(f"    {path}: {path.read_bytes()[:_SHOWN_BYTES].hex()}", flush=True)
     return 1 if found else 0
@@ -79,14 +79,19 @@ def fuzz(target: Target, seconds: int) -> Run:
     findings.mkdir(parents=True, exist_ok=True)
     before = set(findings.iterdir())
     with tempfile.TemporaryDirectory(prefix="fuzz-") as work:
-        learnt = Path(work)
+        learnt, words = Path(work) / "learnt", Path(work) / "words"
+        learnt.mkdir()
         _plant(target, learnt)
+        escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words())
+        # libFuzzer takes no empty file.
+        words.write_text("# words\n" + "".join(f'"{word}"\n' for word in escaped))
         with (findings / "log").open("w", encoding="utf-8", errors="replace") as log:
             arguments = (
                 f"-max_total_time={seconds}",
                 f"-timeout={INPUT_SECONDS}",
                 f"-rss_limit_mb={MEMORY_MIB}",
                 f"-artifact_prefix={findings}/",
+                f"-dict={words}",
                 "-len_control=20",
                 "-print_final_stats=1",
             )

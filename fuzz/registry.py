@@ -46,6 +46,13 @@ class Target:
         made: Iterable[bytes] = importlib.import_module(f"fuzz.targets.{self.name}").seeds()
         yield from made
 
+    def words(self) -> tuple[bytes, ...]:
+        """Return what inputs are often made of, if the target's module says so."""
+        found: tuple[bytes, ...] = getattr(
+            importlib.import_module(f"fuzz.targets.{self.name}"), "WORDS", ()
+        )
+        return found
+
     def corpus(self) -> list[Path]:
         """Return the files of its corpus, in a fixed order."""
         return sorted(path for path in self.folder.glob("*") if path.is_file())

@@ -14,6 +14,9 @@ from fuzz.reading import Choices, Reading, cut, read, same, same_bytes
 _HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+WORDS = (b"\r\n", b"0\r\n\r\n", b";", b'="', b'"\r\n', b"7fffffffffffffff", b": ", b"\\")
+
+
 def one(data: bytes) -> None:
     """Any cut ends at the same byte; what we take for a whole body, h11 and llhttp do as well."""
     choices = Choices(data)

@@ -10,6 +10,17 @@ from frpd.proto.http.basic import parse_basic
 from frpd.proto.http_connect import MAX_REASON_CHARS, HttpConnectClient
 from fuzz.reading import Choices, cut
 
+WORDS = (
+    b"HTTP/1.1 ",
+    b"200",
+    b"407",
+    b"Proxy-Authenticate: ",
+    b"Basic ",
+    b"\r\n",
+    b"\n\n",
+    b"\n\r\n",
+)
+
 
 def one(data: bytes) -> None:
     """Any cut gives the same answer and the same bytes behind it; refusals can be told."""

@@ -17,6 +17,17 @@ from fuzz.reading import Choices, cut
 
 _METHODS: Final = ("GET", "HEAD", "CONNECT", "POST")
 _RULES: Final = AnswerRules({"X-Set": "1"})
+WORDS: Final = (
+    *(
+        b"Connection Content-Length Transfer-Encoding chunked Upgrade Host Expect 100-continue"
+        b" close keep-alive Trailer TE trailers HTTP/1.0 HTTP/1.1 OPTIONS CONNECT http:// :443 %2F"
+        b" X-Forwarded-For X_Real_IP Proxy-Authorization websocket h2c"
+    ).split(),
+    b"\r\n",
+    b"\r\n\r\n",
+    b": ",
+    b", ",
+)
 
 
 def one(data: bytes) -> None:

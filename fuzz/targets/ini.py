@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 from unittest import mock
 
-from frpd.config import ranges
+from frpd.config import fields, ranges
 from frpd.config.load import load_client, load_client_common, load_server
 from frpd.errors import ConfigError
 from fuzz.reading import Choices
@@ -15,6 +15,32 @@ from fuzz.reading import Choices
 _ENVIRON: Final = {"NAME": "value"}
 _MEMBERS: Final = 64
 """Of all ranges of a file: sixty thousand sections would be read for a minute, and rightly so."""
+
+
+WORDS: Final = (
+    *(
+        row.name.encode()
+        for rows in (
+            fields.SERVER,
+            fields.CLIENT,
+            fields.PROXY,
+            fields.VISITOR,
+            fields.SERVER_PLUGIN,
+            *fields.PROXY_TYPES.values(),
+            *fields.VISITOR_TYPES.values(),
+            *fields.PLUGINS.values(),
+        )
+        for row in rows
+    ),
+    b"[common]",
+    b"[range:",
+    b"{{ .Envs.NAME }}",
+    b'"""',
+    b"%(user)s",
+    b"\\\n",
+    b" = ",
+    b"\n[",
+)
 
 
 def one(data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Final
 
 from frpd.errors import LocalProtocolError, RemoteProtocolError
 from frpd.proto.message.codec import (
@@ -15,6 +16,20 @@ from frpd.proto.message.codec import (
 from frpd.proto.message.types import MESSAGES, Message
 from frpd.server.plugins.content import content_of
 from fuzz.reading import Choices, Reading, cut, read, same
+
+WORDS: Final = (
+    *(
+        f'"{name}":'.encode()
+        for name in sorted({name for cls in MESSAGES.values() for name in cls.__dataclass_fields__})
+    ),
+    b"null",
+    b"1e999",
+    b'"frpd":{',
+    b'[{"',
+    b"\\ud800",
+    b"-9223372036854775808",
+    b"true",
+)
 
 
 def one(data: bytes) -> None:

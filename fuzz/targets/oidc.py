@@ -16,6 +16,9 @@ _CLAIMS: Final = '{"iss":"https://i","aud":"frps","sub":"s","exp":2000000000}'
 _EXPECTED: Final = Expected("https://i", "frps")
 
 
+WORDS: Final = (b'"alg":', b'"kid":', b'"typ":', b'"crit":[', b'"b64":', b"EdDSA", b"none", b"null")
+
+
 class _Keys:
     """A provider with one key, which nobody here can sign with."""
 

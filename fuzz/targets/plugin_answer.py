@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from frpd.errors import RemoteProtocolError
 from frpd.proto.message.codec import read_text
@@ -17,6 +18,12 @@ from frpd.server.plugins.content import (
 from fuzz.reading import Choices
 
 _MESSAGES: tuple[type[Message], ...] = (Login, NewProxy, CloseProxy, Ping, NewWorkConn)
+
+
+WORDS: Final = (
+    b'"reject":', b'"reject_reason":', b'"unchange":', b'"content":{', b'"frpd":', b'"metas":{',
+    b'"user":', b'"proxy_name":', b'"custom_domains":[', b"1e999", b"NaN", b"null", b"true",
+)  # fmt: skip
 
 
 def one(data: bytes) -> None:

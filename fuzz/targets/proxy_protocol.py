@@ -9,6 +9,17 @@ from frpd.errors import RemoteProtocolError
 from frpd.proto.proxy_protocol import MAX_HEADER_BYTES, Header, decode, encode
 from fuzz.reading import Choices, cut
 
+WORDS = (
+    b"PROXY ",
+    b"TCP4 ",
+    b"TCP6 ",
+    b"UNKNOWN",
+    b"\r\n",
+    b"::ffff:",
+    b"\r\n\r\n\0\r\nQUIT\n",
+    b"%",
+)
+
 
 def one(data: bytes) -> None:
     """Any cut finds the same header; the address in it is one, and the same there and back."""

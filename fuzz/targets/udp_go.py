@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from frpd.errors import RemoteProtocolError
 from frpd.proto.message.codec import MessageDecoder, encode_message
@@ -12,6 +12,7 @@ from frpd.udp.go_packets import MAX_KNOWN_TAILS, MAX_VISITOR_BYTES, GoPackets, w
 from fuzz.reading import Choices, Reading, cut, same
 
 _FRONT = b'{"c":"'
+WORDS: Final = (b'{"c":"', b'","r":', b'{"IP":"', b'","Port":', b',"Zone":"', b'"l":null', b"}}")
 
 
 def one(data: bytes) -> None:

@@ -14,6 +14,8 @@ from frpd.config.upstream import (
 from frpd.errors import ConfigError
 from fuzz.reading import Choices
 
+WORDS = (b"://", b"socks5h", b"https", b"@[", b"]:", b"%40", b"::ffff:", b"/8", b"%25eth0")
+
 
 def one(data: bytes) -> None:
     """Only ConfigError comes out, without the password; what was read is a host and a port."""

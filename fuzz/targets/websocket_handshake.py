@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from frpd.errors import RemoteProtocolError
 from frpd.proto.websocket.handshake import (
@@ -14,6 +15,16 @@ from frpd.proto.websocket.handshake import (
 from fuzz.reading import Choices, cut
 
 _KEY = bytes(range(16))
+
+
+WORDS: Final = (
+    *(
+        b"GET /~!frp HTTP/1.1 101 Upgrade: websocket Connection: upgrade Sec-WebSocket-Key:"
+        b" Sec-WebSocket-Version: 13 Sec-WebSocket-Accept: Sec-WebSocket-Protocol:"
+    ).split(),
+    b"\r\n",
+    b"\r\n\r\n",
+)
 
 
 def one(data: bytes) -> None:
