@@ -5,7 +5,10 @@ from __future__ import annotations
 from frpd.client.plugins import PLUGINS
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.base import ProxyContext, ServesWork
-from frpd.client.proxies.xtcp import XtcpProxy
+from frpd.client.proxies.gated import GatedProxy, has_gate, has_lists, lists_of, numbers_of
+from frpd.client.proxies.general import GeneralProxy
+from frpd.client.proxies.sudp import SudpProxy
+from frpd.client.proxies.xtcp import Serve, XtcpProxy
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import ProxyError
 
@@ -18,13 +21,40 @@ def make_server(context: ProxyContext, config: ProxyConfig) -> ServesWork:
     Raises:
         ProxyError: nobody can; the text is for status and log.
     """
+    kind, build = config.proxy_type, _builder(config)
+    if kind == "xtcp":
+        return _xtcp(context, config, build)
+    server = build(context, config)
+    if kind == "udp" or not has_gate(config):  # udp looks at each visitor's first datagram
+        return server
+    if isinstance(server, SudpProxy):
+        return GatedProxy(context, config, server, server.count_visitors)
+    return GatedProxy(context, config, server)
+
+
+def _builder(config: ProxyConfig) -> Serve:
+    """Return what makes who serves this proxy; of xtcp each user of a tunnel.
+
+    Raises:
+        ProxyError: nobody can.
+    """
     kind, plugin = config.proxy_type, config.plugin
     if not plugin:
-        return PROXIES[kind](context, config)
+        return GeneralProxy if kind == "xtcp" else PROXIES[kind]
     if plugin not in PLUGINS:
         raise ProxyError(f"plugin [{plugin}] is not registered")
     if kind in DATAGRAM_TYPES:
         raise ProxyError(f"plugin [{plugin}] cannot serve a proxy of type [{kind}]")
-    if kind == "xtcp":  # each user of a tunnel is the plugin's
-        return XtcpProxy(context, config, PLUGINS[plugin])
-    return PLUGINS[plugin](context, config)
+    return PLUGINS[plugin]
+
+
+def _xtcp(context: ProxyContext, config: ProxyConfig, build: Serve) -> ServesWork:
+    """Users come by tunnels, past any server; where they come from the server knows alone."""
+
+    def serve(users: ProxyContext, config: ProxyConfig) -> ServesWork:
+        numbers = numbers_of(config)
+        server = build(users, config)
+        return GatedProxy(users, numbers, server) if has_gate(numbers) else server
+
+    owner = XtcpProxy(context, config, serve)
+    return GatedProxy(context, lists_of(config), owner) if has_lists(config) else owner

@@ -26,7 +26,7 @@ class Refusal:
     """Why a visitor may not come in.
 
     Attributes:
-        kind: one word: address, rate or full.
+        kind: one word: address, rate or full; or unknown, where nobody tells the address.
         reason: in words, for logs and for visitors that are clients.
         status: of an HTTP answer.
         retry_seconds: when to come again; 0 for never.

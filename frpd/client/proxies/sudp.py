@@ -35,6 +35,10 @@ class SudpProxy:
         self._config = config
         self._visitors: set[UdpProxy] = set()
 
+    def count_visitors(self) -> int:
+        """Return how many visitors are here, whatever users they have."""
+        return len(self._visitors)
+
     def on_work(self, work: WorkStream, start: StartWorkConn) -> None:
         """See ServesWork.on_work."""
         del start

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from frpd.client.proxies.base import ProxyContext
+from frpd.client.proxies.gated import gate_of, has_gate
 from frpd.client.proxies.work_leg import limited, open_work
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import TransportError
@@ -21,6 +22,7 @@ from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr, join_host_port
 from frpd.net.endpoint import Buffer, Endpoint
 from frpd.net.resolver import Addresses
+from frpd.net.visitor_gate import Crowd, VisitorGate
 from frpd.proto import native, proxy_protocol
 from frpd.proto.message.types import StartWorkConn
 from frpd.proto.udp_binary import MAX_DATAGRAM_BYTES, BinaryPackets
@@ -85,6 +87,9 @@ class UdpProxy:
             idle_seconds=context.udp_session_seconds,
             limit=context.udp_max_sessions,
         )
+        self._crowd = Crowd()
+        is_gated = config.proxy_type == "udp" and has_gate(config)
+        self._gate = gate_of(context, config, self._crowd) if is_gated else None
         self._channel = PacketChannel(context.loop, self.traffic, self._datagrams_came, self._lost)
         self._packets: type[PacketFormat] = BinaryPackets
         self._service: tuple[socket.AddressFamily, SockAddr] | None = None
@@ -266,6 +271,9 @@ class UdpProxy:
         for name, datagrams in found.items():
             flow, size = self._flows.find(name), sum(map(len, datagrams))
             if flow is None:
+                if self._gate is not None and self._is_refused(self._gate, name):
+                    traffic.dropped_refused += len(datagrams)
+                    continue
                 flow = self._open(name)
                 if flow is None:
                     traffic.dropped_unsent += len(datagrams)
@@ -284,15 +292,32 @@ class UdpProxy:
     def _header(self, name: bytes) -> bytes:
         """Return what the service is told of a visitor, ahead of its first datagram."""
         assert self._service is not None
-        host, _, port = self._packets.describe_visitor(name).rpartition(":")
+        host, port = self._address_of(name)
         with contextlib.suppress(ValueError, struct.error):  # names are the server's
             return proxy_protocol.encode(
                 self._config.proxy_protocol_version,
-                (host.strip("[]"), int(port)),
+                (host, int(port)),
                 self._service[1][:2],
                 datagram=True,
             )
         return b""
+
+    def _is_refused(self, gate: VisitorGate, name: bytes) -> bool:
+        """Whether a visitor may not come in; a server of ours has let it."""
+        if self._context.features():
+            return False
+        self._crowd.present = len(self._flows)
+        refusal = gate.refusal(self._address_of(name)[0])
+        if refusal is None:
+            gate.enter()
+            return False
+        gate.turned_away(refusal, self._packets.describe_visitor(name))
+        return True
+
+    def _address_of(self, name: bytes) -> tuple[str, str]:
+        """Return host and port of a visitor, as the server has them."""
+        host, _, port = self._packets.describe_visitor(name).rpartition(":")
+        return host.strip("[]"), port
 
     def _refused(self, sock: DatagramSocket) -> None:
         where = join_host_port(self._config.local_ip, self._config.local_port)

@@ -15,8 +15,10 @@ from frpd.client.visitors.call import Key
 from frpd.config.visitors import VisitorConfig
 from frpd.errors import LimitError
 from frpd.metrics.counters import ProxyCounters
+from frpd.net.endpoint import Endpoint
 from frpd.net.listener import ListenError
 from frpd.net.port_holder import port_holder
+from frpd.net.visitor_gate import Crowd, VisitorGate
 from frpd.selector_loop import Timer
 
 RETRY_SECONDS = 10.0
@@ -37,6 +39,10 @@ class PortVisitor(ABC):
         self.key = Key(context.pool, config.sk.reveal())
         self.context = context
         self.config = config
+        self._crowd = Crowd(config.max_connections)
+        self.gate: VisitorGate | None = None
+        if config.max_connections:
+            self.gate = VisitorGate(context.loop, context.log, crowds=(self._crowd,))
         self._session: Session | None = None
         self._retry: Timer | None = None
 
@@ -63,6 +69,18 @@ class PortVisitor(ABC):
         """See Visitor.close."""
         self.stop()
         self.key.close()
+
+    def turns_away(self, user: Endpoint) -> bool:
+        """Reset a user who is one too many; False if it may stay."""
+        if self.gate is None:
+            return False
+        self._crowd.present = self.counters.connections_open
+        refusal = self.gate.refusal("")
+        if refusal is None:
+            return False
+        self.gate.turned_away(refusal, user.describe())
+        user.abort()
+        return True
 
     @abstractmethod
     def _open_port(self) -> None:

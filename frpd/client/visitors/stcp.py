@@ -29,6 +29,8 @@ class StcpVisitor(PortVisitor):
         if self._session is None:
             user.close()
             return
+        if self.turns_away(user):
+            return
         visit = UserVisit(self, user)
         visit.ask(
             VisitorCall(

@@ -50,6 +50,7 @@ class SudpVisitor(PortVisitor):
             max_sessions=context.udp_max_sessions,
             log=context.log,
             on_lost=self._lost,
+            gate=self.gate,
         )
         self._port.when_wanted(self._ask)
 

@@ -72,6 +72,8 @@ class XtcpVisitor(PortVisitor):
 
     def on_user(self, user: Endpoint) -> None:
         """A user has connected."""
+        if self.turns_away(user):
+            return
         visit = UserVisit(self, user)
         visit.ask(TunnelCall(self, visit))
 
