@@ -6,6 +6,7 @@ version, and no proxy, client or address.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from typing import Final
@@ -111,6 +112,11 @@ def error_response(
         lines.append("Connection: close")
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
     return head if head_only else head + body
+
+
+def retry_after(seconds: float) -> tuple[tuple[str, str], ...]:
+    """Return the header that tells when to come again, for error_response."""
+    return (("Retry-After", str(max(1, math.ceil(seconds)))),)
 
 
 def load_page(path: str) -> bytes:

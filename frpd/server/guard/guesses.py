@@ -1,18 +1,24 @@
-"""Guesses: who is logged in and tries wrong keys of secret proxies has to wait as well.
+"""Guesses: who tries wrong keys of secret proxies, or passwords of http ones, has to wait as well.
 
 The door does not turn him away, since others from there may be good. So it is held against his
-source at that one proxy, by the rules of the door.
+source at that one proxy or group, by the rules of the door.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
 from frpd.server.guard.penalties import Offence, Penalties
-from frpd.server.proxies.base import Proxy
+
+
+class Guessed(Protocol):
+    """What has a secret: a proxy, or a group of them."""
+
+    name: str
 
 
 class Guesses:
@@ -25,7 +31,7 @@ class Guesses:
 
     def __init__(self, now: Callable[[], float], config: ServerConfig) -> None:
         self._now = now
-        self._held: WeakKeyDictionary[Proxy, Penalties] = WeakKeyDictionary()
+        self._held: WeakKeyDictionary[Guessed, Penalties] = WeakKeyDictionary()
         self.use(config)
 
     def use(self, config: ServerConfig) -> None:
@@ -38,14 +44,18 @@ class Guesses:
         for penalties in self._held.values():
             penalties.use(*self._rules)
 
-    def check(self, proxy: Proxy, host: str) -> None:
-        """Raise ProxyError, with how long it takes, if who comes from there has to wait."""
+    def wait_seconds(self, proxy: Guessed, host: str) -> float:
+        """Return how long who comes from there has to wait; 0.0 if he need not."""
         penalties = self._held.get(proxy)
-        seconds = 0.0 if penalties is None else penalties.refused(host, self._now())
+        return 0.0 if penalties is None else penalties.refused(host, self._now())
+
+    def check(self, proxy: Guessed, host: str) -> None:
+        """Raise ProxyError, with how long it takes, if who comes from there has to wait."""
+        seconds = self.wait_seconds(proxy, host)
         if seconds:
             raise ProxyError(f"too many wrong keys for [{proxy.name}]: wait {seconds:.0f} s")
 
-    def wrong(self, proxy: Proxy, host: str) -> None:
+    def wrong(self, proxy: Guessed, host: str) -> None:
         """Somebody from there, who is known to be there, gave a wrong key."""
         penalties = self._held.get(proxy)
         if penalties is None:

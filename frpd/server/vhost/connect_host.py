@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ConnectionLost, ProxyError
-from frpd.http.pages import error_response
+from frpd.http.pages import error_response, retry_after
 from frpd.http.tell import credentials
 from frpd.log import get_logger
 from frpd.net.address import host_of
@@ -25,6 +25,7 @@ from frpd.proto.http.head import RequestHead, head_end, parse_request
 from frpd.proto.http.host import canonical_host
 from frpd.selector_loop import SelectorLoop
 from frpd.server.door import Door, Ticket
+from frpd.server.guard.guesses import Guesses
 from frpd.server.vhost.router import Router
 from frpd.server.vhost.settings import head_limits, http_limits
 
@@ -37,6 +38,8 @@ _log = get_logger("frpd.server.vhost.connect")
 
 class ConnectSite(Protocol):
     """Who serves a name: a tcpmux proxy, or a group of them."""
+
+    name: str
 
     def turned_away(self, stream: SocketStream) -> Refusal | None:
         """Return why this visitor may not connect, and count it; None if it may."""
@@ -59,13 +62,15 @@ class ConnectHost:
     Args:
         loop: the loop.
         config: of the server.
+        guesses: remembers wrong passwords.
 
     Attributes:
         port: that visitors come to; 0 while there is none.
         passthrough: whether services answer CONNECT themselves.
     """
 
-    def __init__(self, loop: SelectorLoop, config: ServerConfig) -> None:
+    def __init__(self, loop: SelectorLoop, config: ServerConfig, guesses: Guesses) -> None:
+        self.guesses = guesses
         self.door = Door(loop, head_limits(config), awaited="CONNECT")
         self._router: Router[ConnectSite] = Router()
         self.use(config)
@@ -162,7 +167,11 @@ class _Asking:
             self._refuse(status, f"nobody serves [{head.host}] for this user")
         elif (refusal := site.turned_away(self._stream)) is not None:
             self._answer(self._leave(), refusal.status, refusal.headers)
+        elif who and (wait := self._host.guesses.wait_seconds(site, host_of(self._stream.peer))):
+            self._answer(self._leave(), 429, retry_after(wait))
         elif not site.admits(who):
+            if who:
+                self._host.guesses.wrong(site, host_of(self._stream.peer))
             self._refuse(407, f"wrong user or password for [{head.host}]")
         else:
             self._let_in(site, end)

@@ -7,6 +7,7 @@ from frpd.metrics.access import ProxyAccess, Sink
 from frpd.net.visitor_gate import VisitorGate
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
+from frpd.server.guard.guesses import Guesses
 from frpd.server.vhost.connect_host import ConnectHost
 from frpd.server.vhost.http_host import HttpHost
 from frpd.server.vhost.https_host import HttpsHost
@@ -39,13 +40,15 @@ class VirtualHosts:
     ) -> None:
         access = None if tell is None else ProxyAccess(tell, proxy="", type="http", run_id="")
         self.subdomain_host = config.subdomain_host
-        self.http = HttpHost(loop, config, running, page, access, gate=gate)
+        self._guesses = guesses = Guesses(loop.now, config)
+        self.http = HttpHost(loop, config, running, page, access, gate=gate, guesses=guesses)
         self.https = HttpsHost(loop, config)
-        self.connect = ConnectHost(loop, config)
+        self.connect = ConnectHost(loop, config, guesses)
 
     def use(self, config: ServerConfig, page: bytes | None) -> None:
         """Go on with another configuration. Proxies stay, and can be reached at its ports."""
         self.subdomain_host = config.subdomain_host
+        self._guesses.use(config)
         self.http.use(config, page)
         self.https.use(config)
         self.connect.use(config)

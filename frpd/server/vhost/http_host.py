@@ -19,6 +19,7 @@ from frpd.proto.http.host import canonical_host
 from frpd.relay.relay import Relays
 from frpd.selector_loop import SelectorLoop
 from frpd.server.door import Door
+from frpd.server.guard.guesses import Guesses
 from frpd.server.vhost.http_visitor import HttpVisitor
 from frpd.server.vhost.names import Route
 from frpd.server.vhost.router import Router
@@ -27,6 +28,8 @@ from frpd.server.vhost.settings import head_limits, http_limits
 
 class Sites(Protocol):
     """What a route leads to: one proxy, or a group of them."""
+
+    name: str
 
     def admits(self, credentials: tuple[str, str] | None) -> bool:
         """Whether who names this user and password may ask."""
@@ -52,6 +55,7 @@ class HttpHost:
         page: to show for 404 in place of the built-in one.
         access: where requests that lead to no proxy are told.
         gate: counts connections; None where nobody limits them.
+        guesses: remembers wrong passwords.
 
     Attributes:
         port: that visitors come to; 0 while there is none.
@@ -67,9 +71,11 @@ class HttpHost:
         access: ProxyAccess | None = None,
         *,
         gate: VisitorGate | None = None,
+        guesses: Guesses,
     ) -> None:
         self.loop = loop
         self.access = access
+        self.guesses = guesses
         self._gate = gate
         self.running = running
         self.limits = http_limits(config)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from frpd.errors import ConnectionLost
 from frpd.http.exchange import Exchange, what_is_asked
 from frpd.http.lines import Lines
-from frpd.http.pages import error_response
+from frpd.http.pages import error_response, retry_after
 from frpd.http.site import Site, WorkLine
 from frpd.http.tell import came_to, credentials, facts_of
 from frpd.log import get_logger
@@ -195,7 +195,11 @@ class HttpVisitor:
             self._turn_away(head, 407 if may_ask else 404, behind)
         elif (refused := sites.refusal(self.ip)) is not None:
             self._not_now(head, *refused, behind)
+        elif who and (wait := self._host.guesses.wait_seconds(sites, self.ip)):
+            self._has_to_wait(head, wait, behind)
         elif not sites.admits(who):
+            if who:
+                self._host.guesses.wrong(sites, self.ip)
             self._turn_away(head, status, behind)
         else:
             self._state = _State.SERVING
@@ -222,6 +226,13 @@ class HttpVisitor:
             behind=behind,
             extra=refusal.headers,
         )
+
+    def _has_to_wait(self, head: RequestHead, seconds: float, behind: bytes) -> None:
+        """Do not look at a password of who has tried too many, and log nothing each time."""
+        if self._host.access is not None:
+            self._tell(self._host.access, head, 429, "too many wrong passwords")
+        keep, extra = head.body.over, retry_after(seconds)
+        self.refuse(429, head=head, keep=keep, behind=behind, extra=extra)
 
     def next_request(self, behind: bytes) -> None:
         """The exchange is over, and the connection goes on with these bytes."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
+from frpd.config.penalties import PenaltyRules
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
 from frpd.log import get_logger
@@ -387,3 +389,56 @@ def test_who_goes_to_another_member_counts_there(world: World) -> None:
     house.visit(port)
     assert client.work().receive(Start).proxy_name == "a"
     until_reset(world, house.visit(port))
+
+
+# Passwords.
+
+GUARDED: dict[str, Any] = {"http_user": "ann", "http_pwd": "right"}
+RULES: dict[str, Any] = {
+    "per_source_penalties": PenaltyRules.parse("authfail:10 min:15"),
+    "per_source_penalty_exempt_list": (),
+}
+
+
+def basic(password: str, header: str = "Authorization") -> str:
+    return f"{header}: Basic {b64encode(f'ann:{password}'.encode()).decode()}"
+
+
+def test_who_guesses_http_passwords_has_to_wait(world: World) -> None:
+    told: list[Visit] = []
+    web = Web(world, proxy=GUARDED, told=told, **RULES)
+    assert web.add("other", custom_domains=["other.example.com"], **GUARDED) == ""
+    visitor = web.visit()
+    for _ in range(2):
+        visitor.write(request("GET", "/", basic("wrong")))
+        web.gets_page(visitor, 401)
+    visitor.write(request("GET", "/", basic("right")))
+    assert b"Retry-After: 20\r\n" in web.gets_page(visitor, 429)
+    assert (told[-1].status, told[-1].reason) == (429, "too many wrong passwords")
+    visitor.write(GET)
+    web.gets_page(visitor, 401)
+    visitor.write(request("GET", "/", basic("right"), host="other.example.com"))
+    web.work().write(OK)
+    web.gets(visitor, OK)
+    world.advance(21.0)
+    visitor.write(request("GET", "/", basic("right")))
+    web.work().write(OK)
+    web.gets(visitor, OK)
+
+
+def test_who_guesses_tcpmux_passwords_has_to_wait(world: World) -> None:
+    front = Front(world, GUARDED, **RULES)
+    statuses = []
+    for user in ("ann:wrong", "ann:wrong", "ann:right", ""):
+        visitor = front.visit(connect(user=user))
+        world.until(lambda visitor=visitor: visitor.end)  # type: ignore[misc]
+        statuses.append(visitor.received.split()[1])
+    assert statuses == [b"407", b"407", b"429", b"407"]
+
+
+def test_penalties_may_be_off(world: World) -> None:
+    web = Web(world, proxy=GUARDED, per_source_penalties=PenaltyRules.parse("no"))
+    visitor = web.visit()
+    for _ in range(9):
+        visitor.write(request("GET", "/", basic("wrong")))
+        web.gets_page(visitor, 401)
