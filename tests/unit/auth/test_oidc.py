@@ -10,7 +10,13 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from frpd.auth.oidc import Expected, OidcAuthenticator, key_id_of, subject_of
+from frpd.auth.oidc import (
+    MAX_TOKEN_CHARACTERS,
+    Expected,
+    OidcAuthenticator,
+    key_id_of,
+    subject_of,
+)
 from frpd.auth.token import Credential
 from frpd.errors import AuthError
 from frpd.proto.message.types import Login
@@ -42,6 +48,13 @@ def test_a_header_that_is_nested_too_deeply_is_no_token() -> None:
     header = base64.urlsafe_b64encode(b"[" * 6000).decode()
     with pytest.raises(AuthError, match="malformed jwt"):
         key_id_of(f"{header}.e30.AA")
+
+
+def test_a_token_may_be_so_long() -> None:
+    with pytest.raises(AuthError, match="too long"):
+        key_id_of("a" * (MAX_TOKEN_CHARACTERS + 1))
+    with pytest.raises(AuthError, match=r"malformed jwt: (?!too long)"):
+        key_id_of("a" * MAX_TOKEN_CHARACTERS)
 
 
 def test_an_unknown_key_signs_nothing() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from frpd.errors import TransportError
+from frpd.net import fetch
 from frpd.net.fetch import fetch_json
 from tests.helpers.oidc_provider import OidcProvider
 from tests.helpers.ports import free_port
@@ -38,3 +39,12 @@ def test_only_http_is_fetched(url: str) -> None:
 def test_nobody_there() -> None:
     with pytest.raises(TransportError, match="refused"):
         fetch_json(f"http://127.0.0.1:{free_port()}/")
+
+
+def test_what_is_too_large_is_no_object(
+    provider: OidcProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fetch.MAX_BYTES == 1024 * 1024
+    monkeypatch.setattr(fetch, "MAX_BYTES", 10)
+    with pytest.raises(TransportError, match="no JSON object"):
+        fetch_json(f"{provider.issuer}/jwks")

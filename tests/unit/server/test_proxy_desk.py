@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from frpd.proto.message.types import CloseProxy
+from frpd.server.proxy_desk import MAX_NAME_BYTES
 from tests.helpers.ports import free_port
 from tests.helpers.world import World
 from tests.unit.server.conftest import world
@@ -126,3 +127,11 @@ def test_a_limit_is_kept_where_it_says_so(
     assert len(work.payload) == at_once
     world.pass_time(1.0, 0.02)
     world.until(lambda: len(work.payload) == 4096)
+
+
+def test_a_name_may_be_so_long(world: World) -> None:
+    client = House(world).client()
+    assert client.new_proxy("n" * MAX_NAME_BYTES, free_port()).error == ""
+    for name in ("n" * (MAX_NAME_BYTES + 1), "\u00e4" * (MAX_NAME_BYTES // 2 + 1)):
+        error = client.new_proxy(name, free_port()).error
+        assert error == f"proxy name is longer than {MAX_NAME_BYTES} bytes"

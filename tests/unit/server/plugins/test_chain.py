@@ -10,7 +10,13 @@ import pytest
 from frpd.config.server import ServerPluginConfig
 from frpd.errors import PluginError
 from frpd.proto.message.types import NewProxy
-from frpd.server.plugins.chain import DECISION_SECONDS, MAX_PER_CLIENT, MAX_UNDECIDED, Hooks
+from frpd.server.plugins.chain import (
+    DECISION_SECONDS,
+    MAX_PER_CLIENT,
+    MAX_REASON_CHARACTERS,
+    MAX_UNDECIDED,
+    Hooks,
+)
 from frpd.server.plugins.content import CLOSE_PROXY, LOGIN, NEW_PROXY
 from tests.helpers.hook_server import KEEP, HookServer, Question
 from tests.helpers.ports import free_port
@@ -82,6 +88,14 @@ def test_the_first_no_is_the_last_word(
     office.ask()
     office.until_decided()
     assert (office.done, office.refused, second.questions) == ([], ["not today"], [])
+
+
+def test_a_reason_has_to_fit_into_a_message(world: World, plugin: HookServer) -> None:
+    plugin.answer = lambda _: {"reject": True, "reject_reason": "x" * (MAX_REASON_CHARACTERS + 1)}
+    office = Office(world, plugin.address)
+    office.ask()
+    office.until_decided()
+    assert office.refused == ["x" * MAX_REASON_CHARACTERS]
 
 
 def test_an_empty_content_wipes_the_message(world: World, plugin: HookServer) -> None:
