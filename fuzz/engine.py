@@ -12,7 +12,7 @@ from fuzz.registry import TARGETS
 def main(arguments: list[str]) -> None:
     """Run until libFuzzer ends the process."""
     target = TARGETS[arguments[1]]
-    with atheris.instrument_imports(include=["frpd"]):
+    with atheris.instrument_imports(include=["frpd", "jwt"]):
         one = target.load()
     # What libFuzzer starts itself again with, through a shell, when it merges.
     itself = f"{sys.executable} -m fuzz.engine {target.name}"

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+import jwt
+
 from frpd.auth.oidc import Expected, key_id_of, subject_of
 from frpd.errors import AuthError
 from fuzz.reading import Choices
@@ -47,6 +49,7 @@ def one(data: bytes) -> None:
             found = read(token)
         except AuthError as error:
             str(error).encode()
+            assert not isinstance(error, jwt.PyJWTError)
         else:
             assert read is key_id_of, found
 

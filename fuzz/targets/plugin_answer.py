@@ -38,7 +38,8 @@ def one(data: bytes) -> None:
             read_text(text.decode("utf-8", "replace"), message)
         except RemoteProtocolError:
             return
-        facts = user_facts(message, "r") if isinstance(message, Login) else {}
+        login = Login(user="u", metas={"a": "b"})
+        facts = {} if isinstance(message, Login) else user_facts(login, "r")
         content = content_of(message, facts)
         assert "frpd" not in content
         question(kind.__name__, content)
