@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel cov lock
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel crowd floods soak cov lock
 
 check: lint types imports package ansible test
 
@@ -88,6 +88,10 @@ bench-tunnel:
 	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
 	@$(PY) -m bench.tunnel --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
 		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
+
+# What docs/reliability.md tells of; options as for bench-tunnel: make soak BENCH='--hours 24'
+crowd floods soak:
+	@$(PY) -m bench.$@ $(BENCH)
 
 # Renews requirements/*.txt, the libraries with their hashes, within the bounds of pyproject.toml.
 lock:

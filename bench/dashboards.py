@@ -11,7 +11,6 @@ that fires every 5 ms.
 from __future__ import annotations
 
 import argparse
-import array
 import base64
 import contextlib
 import itertools
@@ -32,10 +31,11 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any, Final
 
+from bench.lag import Lags, percentile, read_lags
+
 LOOPBACK: Final = "127.0.0.1"
 DASHBOARDS: Final = 3
 POLL_SECONDS: Final = 2.0
-TICK_SECONDS: Final = 0.005
 BLOCK: Final = bytes(1 << 16)
 LOGIN: Final = "Basic " + base64.b64encode(b"ops:bench-password").decode()
 PATHS: Final = (
@@ -53,33 +53,6 @@ OTHERS: Final = (
     "/metrics",
 )
 Figures = dict[str, list[float]]
-Lags = list[tuple[float, float]]
-"""When a timer fired, and how late."""
-
-
-def run_frps(config: str, lag_file: str) -> int:
-    """Be a frps that measures its loop."""
-    from frpd.cli import frps  # noqa: PLC0415 - of the child only
-    from frpd.selector_loop import SelectorLoop  # noqa: PLC0415
-
-    found = array.array("d")
-    make = SelectorLoop.__init__
-
-    def measured(loop: SelectorLoop, *args: Any, **keys: Any) -> None:
-        make(loop, *args, **keys)
-
-        def tick(due: float) -> None:
-            now = time.monotonic()
-            found.extend((now, max(0.0, now - due)))
-            loop.call_later(TICK_SECONDS, tick, time.monotonic() + TICK_SECONDS)
-
-        loop.call_soon(tick, time.monotonic())
-
-    SelectorLoop.__init__ = measured  # type: ignore[assignment]
-    try:
-        return frps.main(["-c", config])
-    finally:
-        Path(lag_file).write_bytes(found.tobytes())
 
 
 def serve_sink(listener: socket.socket, count: Synchronized[int]) -> None:
@@ -219,17 +192,6 @@ def slices(
     return found
 
 
-def read_lags(path: Path) -> Lags:
-    """Return what run_frps has written."""
-    values = array.array("d", path.read_bytes())
-    return list(zip(values[::2], values[1::2], strict=True))
-
-
-def percentile(values: list[float], part: float) -> float:
-    """Return the value that so many are not above."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
-
-
 def report(measured: list[tuple[bool, float, float, float]], lags: Lags, took: Figures) -> None:
     """Print figures."""
     rates: dict[bool, list[float]] = {False: [], True: []}
@@ -271,8 +233,8 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         write_files(folder, bind, admin, proxies)
         stack.enter_context(process(serve_sink, sink, count))
         stack.enter_context(process(serve_idle, idle))
-        own = [sys.executable, "-m", "bench.dashboards"]
-        frps = [*own, "--as-frps", str(folder / "frps.ini"), str(folder / "lags")]
+        own = [sys.executable, "-m", "bench.lag"]
+        frps = [*own, str(folder / "frps.ini"), str(folder / "lags")]
         with program(frps, folder):
             wait_for(bind)
             client = [sys.executable, "-m", "frpd.cli.frpc", "-c", str(folder / "frpc.ini")]
@@ -308,10 +270,7 @@ def main() -> int:
     line.add_argument("--connections", type=int, default=2000)
     line.add_argument("--rounds", type=int, default=5)
     line.add_argument("--seconds", type=float, default=6.0)
-    line.add_argument("--as-frps", nargs=2, metavar=("INI", "LAGS"), help=argparse.SUPPRESS)
     options = line.parse_args()
-    if options.as_frps:
-        return run_frps(*options.as_frps)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:

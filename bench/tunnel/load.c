@@ -4,6 +4,7 @@
      load rtt  PORT CONNECTIONS BYTES SECONDS    a message and its echo, over and over, on each connection
      load cps  PORT CONNECTIONS BYTES SECONDS    connect, one message and its echo, close; so many at once
      load hold PORT CONNECTIONS                  open, one echo each, say so, wait for the end of stdin, echo again
+     load visit PORT BYTES                       rtt on one connection that stays, for each number of seconds on stdin
      load pour PORT STREAMS SECONDS text|random  bulk to the sink, until all of it has arrived
      load udp  PORT FLOWS BYTES SECONDS WINDOW   datagrams and their echoes, WINDOW of them under way per flow
 
@@ -314,6 +315,24 @@ static int exchange(enum kind kind, int port, int count, int bytes, double secon
     return 0;
 }
 
+/* Prints a line for each measurement: of one connection, which was there before the first. */
+static int visit(int port, int bytes) {
+    char line[64];
+    prepare(RTT, port, 1, bytes);
+    settle(1);
+    while (run.up && fgets(line, sizeof line, stdin)) {
+        run.measured_since = run.up = run.errors = run.echoes = latencies.count = 0;
+        while (!run.up) turn(100); /* the echo that has waited since the last measurement */
+        double since = run.measured_since = now(), took;
+        while ((took = now() - since) < atof(line)) turn(100);
+        sort_latencies();
+        printf("{\"per_s\": %.1f, \"errors\": %ld, \"p50_us\": %.1f, \"p99_us\": %.1f, \"worst_us\": %.1f}\n",
+               run.echoes / took, run.errors, percentile(.5), percentile(.99), percentile(1));
+        fflush(stdout);
+    }
+    return !run.up;
+}
+
 /* Returns whether a held connection still carries a message and its echo. */
 static int alive(struct connection *c) {
     struct timeval patience = {.tv_sec = 5};
@@ -509,8 +528,9 @@ int main(int argc, char **argv) {
     if (argc == 6 && !strcmp(what, "rtt")) return exchange(RTT, port, count, atoi(argv[4]), atof(argv[5]));
     if (argc == 6 && !strcmp(what, "cps")) return exchange(CPS, port, count, atoi(argv[4]), atof(argv[5]));
     if (argc == 4 && !strcmp(what, "hold")) return hold(port, count);
+    if (argc == 4 && !strcmp(what, "visit")) return visit(port, count);
     if (argc == 6 && !strcmp(what, "pour")) return pour(port, count, atof(argv[4]), argv[5]);
     if (argc == 7 && !strcmp(what, "udp")) return udp(port, count, atoi(argv[4]), atof(argv[5]), atoi(argv[6]));
-    fprintf(stderr, "load serve|rtt|cps|hold|pour|udp ...: see the head of load.c\n");
+    fprintf(stderr, "load serve|rtt|cps|hold|visit|pour|udp ...: see the head of load.c\n");
     return 2;
 }

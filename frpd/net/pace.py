@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-NEWCOMERS_PER_SECOND: Final = 250.0
+NEWCOMERS_PER_SECOND: Final = 200.0
 """A stranger costs a quarter of a millisecond until he is gone, with TLS three times as much."""
 BUSY_SECONDS: Final = 0.005
 PLACES: Final = 256.0

@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 
-from frpd.net.handshakes import LONG, HandshakeQueue
+from frpd.net.handshakes import LONG, LONG_STEP_SECONDS, RESTS, HandshakeQueue
 from frpd.selector_loop import SelectorLoop
+from tests.helpers.clock import MockClock
 
 
 def test_each_step_has_a_turn_of_its_own_in_the_order_of_their_coming(loop: SelectorLoop) -> None:
@@ -48,6 +49,22 @@ def test_one_that_fails_does_not_stop_the_others(
         loop.run_turn()
     assert made == ["other"]
     assert "a bug" in caplog.text
+
+
+def test_a_long_step_is_followed_by_a_rest(loop: SelectorLoop, clock: MockClock) -> None:
+    queue, made, step = HandshakeQueue(loop), list[float](), 2 * LONG_STEP_SECONDS
+
+    def take_long() -> None:
+        made.append(clock.now())
+        clock.advance(step)
+
+    for _ in range(3):
+        queue.add(take_long)
+    while len(made) < 3:
+        loop.run_turn()
+        clock.advance(step / 10)
+    for before, after in zip(made, made[1:], strict=False):
+        assert after - before == pytest.approx(step * (1 + RESTS), abs=step / 4)
 
 
 def test_it_says_when_no_more_should_be_begun(loop: SelectorLoop) -> None:
