@@ -87,6 +87,7 @@ class Connection:
         self._first: FirstMessage | None = None  # before login there is only one
         self._trusted = False
         self._over = False  # refused: everything about it has been said
+        self.if_it_leaves = Offence.NOAUTH  # before it is trusted
         self.layers = carried.layers
         self.peer = self._bearer.describe()
         self.source = host_of(self._bearer.peer)
@@ -268,7 +269,7 @@ class Connection:
     def _link_closed(self, reason: str) -> None:
         if not (self._trusted or self._over):
             is_misused = isinstance(self._link, MuxLink) and self._link.was_misused
-            self._refuse(reason, Offence.PROTOCOL if is_misused else Offence.NOAUTH)
+            self._refuse(reason, Offence.PROTOCOL if is_misused else self.if_it_leaves)
 
 
 class FirstMessage:

@@ -266,6 +266,7 @@ class LoginDesk:
             reason = f"the client did not prove that it knows the token ({error or 'it left'})"
             arrival.connection.first_message_failed(stream, reason, Offence.AUTHFAIL)
 
+        arrival.connection.if_it_leaves = Offence.AUTHFAIL
         stream.on_end = ended
         stream.send_bytes(resp + control.start())
         stream.seal(control, lambda: self._proved(arrival))

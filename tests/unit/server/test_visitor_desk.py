@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from frpd.config.penalties import PenaltyRules
 from frpd.proto.ciphers import derive_key
 from frpd.proto.message.codec import MessageDecoder, encode_message
 from frpd.proto.message.types import (
@@ -565,3 +566,52 @@ def test_a_visitor_of_a_proxy_without_an_sk_is_sealed_by_the_session_alone(
     payload = guest.seal.visitor_payload(visit.context, b"")
     visit.stream.write(payload.encode(b"question"))
     world.until(lambda: work.payload == b"question")
+
+
+# Who guesses.
+
+GUESSING: dict[str, Any] = {
+    "per_source_penalties": PenaltyRules.parse("authfail:10 min:20"),
+    "per_source_penalty_exempt_list": ("192.0.2.0/24",),
+}
+
+
+@both_kinds
+def test_who_tries_wrong_keys_has_to_wait_at_that_proxy_alone(world: World, mux: bool) -> None:
+    house = House(world, **GUESSING)
+    theirs = owner(house)
+    assert theirs.new_proxy("other", 0, "stcp", sk=SK).error == ""
+    guest = house.client(mux=mux)
+    assert [refusal(guest.visit("vault", "guess")) for _ in range(3)] == [
+        "visitor connection of [vault] auth failed",
+        "visitor connection of [vault] auth failed",
+        "too many wrong keys for [vault]: wait 20 s",
+    ]
+    assert refusal(guest.visit("vault", SK)) == "too many wrong keys for [vault]: wait 20 s"
+    assert guest.visit("other", SK).receive(NewVisitorConnResp).error == ""
+    world.advance(20.0)
+    assert guest.visit("vault", SK).receive(NewVisitorConnResp).error == ""
+
+
+def test_a_sealed_client_that_tries_wrong_keys_has_to_wait(world: World) -> None:
+    house = House(world, **GUESSING)
+    owner(house)
+    client = Guest(house)
+    for _ in range(2):
+        guess = SealedVisit(client)
+        guess.send(guess.request("guess"))
+        assert guess.answer().error == "visitor connection of [vault] auth failed"
+    answer = SealedVisit(client).send().answer()
+    assert answer.error == "too many wrong keys for [vault]: wait 20 s"
+
+
+def test_a_stranger_who_tries_wrong_keys_is_not_let_in_any_more(world: World) -> None:
+    house = House(world, **GUESSING)
+    theirs = owner(house, mux=False)
+    for _ in range(2):
+        assert refusal(theirs.visit("vault", "guess", run_id=""))
+    theirs.close()
+    world.settle()
+    wire = house.connect()
+    world.until(lambda: wire.end)
+    assert wire.end == "reset"

@@ -303,6 +303,18 @@ class Bench:
         self.sent.append((datagram, address))
 
 
+def test_a_barred_address_hears_nothing(world: World) -> None:
+    cast = Cast(world, owner=A, deny_cidrs=("127.0.0.2",))
+    cast.proxy()
+    barred = Caller(cast, "127.0.0.2")
+    barred.ask()
+    barred.ask(name="none")
+    assert barred.hears_nothing()
+    assert cast.holes == 0
+    assert Caller(cast).ask()
+    world.until(lambda: cast.holes)
+
+
 @pytest.fixture(scope="module")
 def bench() -> Any:
     bench = Bench()
