@@ -233,7 +233,8 @@ def _connect(
         refusal = reason
         daemon.fail()
 
-    connector = Connector(loop, Resolver(pool, common.dns_server))
+    names = WorkerPool(loop)  # a mute name server keeps threads for seconds: only its own
+    connector = Connector(loop, Resolver(names, common.dns_server))
     service = ClientService(
         loop,
         pool,
@@ -260,6 +261,7 @@ def _connect(
     finally:
         admin.close()
         watcher.close()
+        names.close()
         pool.close()
         loop.close()
     if refusal:

@@ -1,5 +1,7 @@
-"""Names to addresses, on the worker pool, so that a slow DNS stops nobody.
+"""Names to addresses, on a worker pool, so that a slow DNS stops nobody.
 
+Whoever asks for a name that is being looked up waits for that answer: a name
+that nobody answers for costs one thread, however many ask.
 Literals never leave the loop. With a nameserver of our own (frp's key
 ``dns_server``) the hosts file still comes first, as in Go's resolver.
 """
@@ -11,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from frpd.errors import TransportError
+from frpd.errors import LimitError, TransportError
+from frpd.log import get_logger
 from frpd.net.address import SockAddr, is_localhost, literal_family
 from frpd.workers import WorkerPool
 
@@ -23,12 +26,14 @@ Addresses = list[tuple[socket.AddressFamily, SockAddr]]
 OnAddresses = Callable[[Addresses], None]
 OnFailed = Callable[[TransportError], None]
 
+_log = get_logger("frpd.net.resolver")
+
 
 class Resolver:
     """Turns host and port into socket addresses. Loop thread only.
 
     Args:
-        pool: where look-ups run.
+        pool: where look-ups run; give it no other work, they may block for seconds.
         nameserver: ``ip`` or ``ip:port`` of the DNS server to ask; empty
             means the system's resolver.
     """
@@ -36,6 +41,7 @@ class Resolver:
     def __init__(self, pool: WorkerPool, nameserver: str = "") -> None:
         self._pool = pool
         self._nameserver = nameserver
+        self._waiting: dict[tuple[str, int], list[tuple[OnAddresses, OnFailed]]] = {}
 
     def resolve(self, host: str, port: int, on_done: OnAddresses, on_failed: OnFailed) -> None:
         """Call exactly one of the two; at once for a literal, later for a name."""
@@ -46,22 +52,41 @@ class Resolver:
         if family == socket.AF_INET6 and "%" not in host:
             on_done([(family, (host, port, 0, 0))])
             return
+        waiting = self._waiting.get((host, port))
+        if waiting is None:
+            self._waiting[host, port] = [(on_done, on_failed)]
+            self._look_up(host, port)
+        else:
+            waiting.append((on_done, on_failed))
+
+    def _look_up(self, host: str, port: int) -> None:
         nameserver = self._nameserver
 
         def look_up() -> Addresses:
             return resolve_blocking(host, port, nameserver)
 
+        def done(found: Addresses) -> None:
+            self._tell(host, port, lambda on_done, _: on_done(found))
+
         def failed(error: Exception) -> None:
-            on_failed(
-                error
-                if isinstance(error, TransportError)
-                else TransportError(f"lookup {host}: {error}")
-            )
+            why = TransportError(f"lookup {host}: {error}")
+            if isinstance(error, TransportError):
+                why = error
+            self._tell(host, port, lambda _, on_failed: on_failed(why))
 
         try:
-            self._pool.submit(look_up, on_done, failed)
-        except Exception as error:  # a full queue is an answer like any other
+            self._pool.submit(look_up, done, failed)
+        except LimitError as error:
             failed(error)
+
+    def _tell(self, host: str, port: int, call: Callable[[OnAddresses, OnFailed], None]) -> None:
+        for on_done, on_failed in self._waiting.pop((host, port)):
+            try:
+                call(on_done, on_failed)
+            except MemoryError:
+                raise  # see SelectorLoop
+            except Exception:  # the others have asked too
+                _log.exception("the answer for %s was not taken", host)
 
 
 def resolve_blocking(host: str, port: int, nameserver: str = "") -> Addresses:

@@ -122,7 +122,6 @@ MEMORY_ERRORS_END_HERE = {
     "frpd/cli/daemon.py": "the end of the process",
     "frpd/cli/daemonize.py": "the end of the process",
     "frpd/cli/config_dir.py": "the end of the process",
-    "frpd/net/resolver.py": "nothing but a look-up is submitted",
     "frpd/selector_loop.py": "on_failure, which the next clause is for",
     "frpd/workers.py": "a job: it shares nothing with the loop",
 }

@@ -69,10 +69,10 @@ class Asker:
     def __init__(self, loop: SelectorLoop, pool: WorkerPool, nameserver: str = "") -> None:
         self.answers: list[Addresses | str] = []
         self._loop = loop
-        self._resolver = Resolver(pool, nameserver)
+        self.resolver = Resolver(pool, nameserver)
 
     def ask(self, host: str, port: int = 80) -> None:
-        self._resolver.resolve(
+        self.resolver.resolve(
             host, port, self.answers.append, lambda error: self.answers.append(str(error))
         )
 
@@ -302,3 +302,23 @@ def test_localhost_needs_neither_hosts_file_nor_dns(monkeypatch: pytest.MonkeyPa
     assert resolve_blocking("localhost.", 5, "192.0.2.1") == loopback
     with pytest.raises(TransportError):
         resolve_blocking("elsewhere", 5)
+
+
+def test_many_who_ask_for_one_name_share_one_look_up(
+    loop: SelectorLoop, pool: WorkerPool, server: DnsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    asker = Asker(loop, pool, server.address)
+
+    def broken(_answer: object) -> None:
+        raise RuntimeError("a bug")
+
+    asker.resolver.resolve("six.test", 80, broken, broken)
+    for _ in range(20):  # more than the queue has room for
+        asker.ask("six.test")
+    run_until(loop, lambda: len(asker.answers) == 20)
+    assert asker.answers == [[(V6, ("2001:db8::6", 80, 0, 0))]] * 20
+    assert server.asked == [("six.test", "A"), ("six.test", "AAAA")]
+    assert "RuntimeError: a bug" in caplog.text
+    asker.answers.clear()
+    asker.answer("six.test")
+    assert len(server.asked) == 4  # an answer is not kept
