@@ -269,6 +269,8 @@ class Traffic:
 
     async def _all(self) -> None:
         await asyncio.gather(*(self._repeat(*one) for one in self.channels.items()))
+        for _ in range(3):  # what was aborted is closed in one of the next turns
+            await asyncio.sleep(0)
 
     async def _repeat(self, name: str, channel: Channel) -> None:
         while not self._ended:
