@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -25,6 +25,7 @@ SWITCHES: Final = frozenset(
 )
 """Flags whose value may be left out."""
 
+SECRET_FLAGS: Final = ("token", "dashboard_pwd", "sk", "http_pwd")
 _TRUTHS: Final = frozenset(("true", "false", "1", "0", "t", "f"))
 _HELP: Final = {
     "proxy_name": "Name of the proxy.",
@@ -212,6 +213,16 @@ def surplus(words: Iterable[str]) -> Iterator[str]:
     """Yield a warning for each word that means nothing; frp says none, and a slip stays hidden."""
     for word in words:
         yield f"{word!r} on the command line means nothing and is ignored"
+
+
+def exposed(values: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning if there are secrets among flags: in /proc/PID/cmdline they stay."""
+    secrets = [f"--{name}" for name in SECRET_FLAGS if values.get(name)]
+    if secrets:
+        yield (
+            f"{', '.join(secrets)} on the command line: every user of this machine can read that"
+            " (ps); a file of -c is safer"
+        )
 
 
 def given(namespace: argparse.Namespace, flags: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from frpd.cli.flags import (
     add_daemon_flags,
     add_value_flags,
     daemon_options,
+    exposed,
     given,
     new_parser,
     surplus,
@@ -64,12 +65,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
     background = daemon_options(parser, options)
     file: ConfigFile | None = None
+    typed: dict[str, str] = {}
     try:
         if options.config is not None:
             file = ConfigFile.named(options.config, options.ini_dialect)
             loaded = load_server(options.config, dialect=options.ini_dialect)
         else:
-            loaded = server_from_flags(given(options, FLAGS))
+            typed = given(options, FLAGS)
+            loaded = server_from_flags(typed)
     except ConfigError as error:
         print(error, flush=True)
         tell_failure(str(error))
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
-    warnings = (*surplus(options.words), *loaded.warnings)
+    warnings = (*surplus(options.words), *exposed(typed), *loaded.warnings)
     return run_server(loaded.value, warnings, background, file)
 
 

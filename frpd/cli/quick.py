@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-from frpd.cli.flags import add_frp_flags, add_value_flags, given, surplus
+from frpd.cli.flags import add_frp_flags, add_value_flags, exposed, given, surplus
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
 from frpd.config.flags import client_from_flags
@@ -83,5 +83,7 @@ def load_quick(options: argparse.Namespace) -> Loaded[ClientSetup]:
     proxy = given(options, PROXY_FLAGS[kind])
     if "role" in dict(PROXY_FLAGS[kind]) and words[:1] == [VISITOR_WORD]:
         proxy["role"], words = "visitor", words[1:]
-    loaded = client_from_flags(given(options, COMMON_FLAGS), kind, proxy)
-    return Loaded(loaded.value, (*surplus(words), *loaded.warnings))
+    common = given(options, COMMON_FLAGS)
+    loaded = client_from_flags(common, kind, proxy)
+    said = (*surplus(words), *exposed({**common, **proxy}), *loaded.warnings)
+    return Loaded(loaded.value, said)

@@ -9,6 +9,7 @@ from frpd.cli.flags import (
     SWITCHES,
     FrpParser,
     add_value_flags,
+    exposed,
     given,
     new_parser,
     normalise,
@@ -161,6 +162,13 @@ def test_an_unknown_command_is_named_as_frp_does(capsys: pytest.CaptureFixture[s
     assert ending.value.code == 1
     expected = 'Error: unknown command "it\'s" for "prog"\nRun \'prog --help\' for usage.\n'
     assert capsys.readouterr().err == expected
+
+
+def test_secrets_that_were_typed_are_told_in_one_line_and_not_repeated() -> None:
+    (said,) = exposed({"token": "hush", "sk": "hush", "server_addr": "x"})
+    assert said.startswith("--token, --sk on the command line: every user of this machine")
+    assert "hush" not in said
+    assert list(exposed({"token": "", "log_level": "info"})) == []
 
 
 def test_a_surplus_word_is_an_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
