@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full interop bench bench-tunnel crowd floods soak cov lock
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel crowd floods soak cov lock
 
 check: lint types imports package ansible test
 
@@ -59,6 +59,10 @@ e2e:
 
 e2e-full:
 	@$(PY) -m pytest -q --full tests/e2e tests/interop
+
+# Every fault of processes, resources and networks that we know to make: half an hour, as root.
+chaos:
+	@$(PY) -m pytest -q --full tests/e2e/test_chaos_*.py
 
 interop:
 	@$(PY) -m pytest -q tests/interop
