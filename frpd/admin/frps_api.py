@@ -7,7 +7,7 @@ from typing import Final
 
 from frpd.admin import both, log_view, pages
 from frpd.admin.access import Gate
-from frpd.admin.frps import actions, clients, overview, proxies, v2
+from frpd.admin.frps import actions, clients, overview, penalties, proxies, v2
 from frpd.admin.frps.desk import ServerDesk
 from frpd.admin.web_app import AdminApp, Environ
 
@@ -16,6 +16,7 @@ GROUPS: Final[tuple[Callable[[AdminApp, ServerDesk], None], ...]] = (
     proxies.register,
     clients.register,
     actions.register,
+    penalties.register,
     v2.register,
 )
 

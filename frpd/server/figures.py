@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from frpd.net.pipes import PipePool
     from frpd.proto.yamux.window import WindowBudget
     from frpd.server.door import Door
+    from frpd.server.guard.clients import ClientGuard
     from frpd.server.proxies.base import Proxy
     from frpd.server.visitor_gates import VisitorGates
     from frpd.workers import WorkerPool
@@ -25,6 +26,8 @@ class ServerFigures:
         pending: connections that have not logged in yet.
         refused_late: those that did not in time.
         refused_crowded: those that were pushed out by others.
+        turned_away: clients, and what came too fast, that nothing was read of; by reason.
+        penalties: sources that something is held against.
         jobs_waiting: for a worker thread.
         jobs_busy: that have one.
         pipe_bytes: of pipes for payload.
@@ -39,6 +42,8 @@ class ServerFigures:
     pending: int
     refused_late: int
     refused_crowded: int
+    turned_away: Mapping[str, int]
+    penalties: int
     jobs_waiting: int
     jobs_busy: int
     pipe_bytes: int
@@ -56,6 +61,7 @@ def take_figures(
     pipes: PipePool,
     windows: WindowBudget,
     *,
+    guard: ClientGuard,
     proxies: Mapping[str, Proxy],
     gates: VisitorGates,
 ) -> ServerFigures:
@@ -64,6 +70,8 @@ def take_figures(
         pending=door.pending,
         refused_late=door.refused_late,
         refused_crowded=door.refused_crowded,
+        turned_away=guard.refused,
+        penalties=len(guard.penalties),
         jobs_waiting=pool.depth,
         jobs_busy=pool.busy,
         pipe_bytes=pipes.bytes_in_use,

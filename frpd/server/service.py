@@ -327,9 +327,15 @@ class Service:
             self._pool,
             self._pipes,
             self._windows,
+            guard=self._guard,
             proxies=self.proxies,
             gates=self._gates,
         )
+
+    @property
+    def held(self) -> tuple[ClientGuard, Guesses]:
+        """What is held against whom: at the door, and at proxies."""
+        return self._guard, self._guesses
 
     def kick_client(self, run_id: str) -> bool:
         """End a client's session; False if there is none. It may log in again."""

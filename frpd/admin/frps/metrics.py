@@ -87,10 +87,16 @@ def _held(figures: ServerFigures, window_budget: int) -> Iterator[Metric]:
     yield one("frpd_door_pending", "Connections that have not logged in yet.", figures.pending)
     yield counter(
         "frpd_door_refused",
-        "Connections that did not log in in time (late), or gave way to others (crowded).",
-        [(("late",), figures.refused_late), (("crowded",), figures.refused_crowded)],
+        "Connections that did not log in in time (late), or gave way to others (crowded), or"
+        " were turned away.",
+        [
+            (("late",), figures.refused_late),
+            (("crowded",), figures.refused_crowded),
+            *(((reason,), number) for reason, number in figures.turned_away.items()),
+        ],
         ("reason",),
     )
+    yield one("frpd_penalties", "Sources that something is held against.", figures.penalties)
     yield one("frpd_workers_waiting", "Jobs that wait for a thread.", figures.jobs_waiting)
     yield one("frpd_workers_busy", "Jobs that have one.", figures.jobs_busy)
     yield one("frpd_pipe_bytes", "Pipes that payload passes through.", figures.pipe_bytes)

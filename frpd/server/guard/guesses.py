@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
-from frpd.server.guard.penalties import Offence, Penalties
+from frpd.server.guard.penalties import Offence, Penalties, Penalty
 
 
 class Guessed(Protocol):
@@ -61,3 +61,16 @@ class Guesses:
         if penalties is None:
             penalties = self._held[proxy] = Penalties(*self._rules, of=f" at [{proxy.name}]")
         penalties.offend(host, Offence.AUTHFAIL, self._now())
+
+    def rows(self) -> list[tuple[str, Penalty]]:
+        """Return what is held against whom, each with the name of the proxy."""
+        now = self._now()
+        return [
+            (proxy.name, row)
+            for proxy, penalties in self._held.items()
+            for row in penalties.rows(now)
+        ]
+
+    def clear(self, host: str | None = None) -> int:
+        """See Penalties.clear."""
+        return sum(penalties.clear(host) for penalties in self._held.values())

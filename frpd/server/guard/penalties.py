@@ -7,9 +7,9 @@ says when a source begins to be.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, nlargest
 from typing import Final
 
 from frpd.config.penalties import DENY_ALL, NET_BLOCKS, PENALTIES, NetBlockSize, PenaltyRules
@@ -19,6 +19,7 @@ from frpd.server.guard.sources import source_of
 
 _STALE_PER_ROW: Final = 2
 _STALE_AT_ALL: Final = 64
+MOST_TOLD: Final = 1000
 
 _log = get_logger("frpd.server.guard.penalties")
 
@@ -147,15 +148,23 @@ class Penalties:
             seconds = row.until - now
         return seconds if seconds > 0 and not self._is_exempt(host) else 0.0
 
-    def rows(self, now: float) -> list[Penalty]:
-        """Return all who have offended lately, the longest to wait first."""
-        found = [*self._v4.standing(now), *self._v6.standing(now)]
-        return sorted(found, key=lambda one: (-one.seconds_left, one.source))
+    def __len__(self) -> int:
+        return len(self._v4.rows) + len(self._v6.rows)
+
+    def rows(self, now: float, limit: int = MOST_TOLD) -> list[Penalty]:
+        """Return who has offended lately, those with the longest to wait, and first these."""
+        known = [*self._v4.rows.items(), *self._v6.rows.items()]
+        found = nlargest(limit, known, key=lambda item: (item[1].until, item[0]))
+        return [
+            Penalty(source, row.until - now, row.is_enforced, row.offences, row.last)
+            for source, row in found
+            if row.until > now
+        ]
 
     def clear(self, host: str | None = None) -> int:
         """Forget what is held against an address or a source, or all; return how many that were."""
         if host is None:
-            cleared = len(self._v4.rows) + len(self._v6.rows)
+            cleared = len(self)
             self._v4.forget_all()
             self._v6.forget_all()
             return cleared
@@ -211,11 +220,6 @@ class _Table:
         if len(self.rows) < self.most:
             return 0.0
         return self._ends[0][0] - now
-
-    def standing(self, now: float) -> Iterator[Penalty]:
-        for source, row in self.rows.items():
-            if row.until > now:
-                yield Penalty(source, row.until - now, row.is_enforced, row.offences, row.last)
 
     def forget_all(self) -> None:
         self.rows.clear()

@@ -30,3 +30,11 @@ def test_datagrams_that_were_dropped_are_told_by_proxy(world: World) -> None:
     assert client.new_proxy("dns", free_port(), proxy_type="udp").error == ""
     dropped = house.service.figures().dropped
     assert dropped == {"dns": {"long": 0, "blocked": 0, "unknown": 0, "unsent": 0, "refused": 0}}
+
+
+def test_who_is_turned_away_is_counted_by_reason(world: World) -> None:
+    house = House(world, deny_cidrs=("127.0.0.0/8",), per_source_penalty_exempt_list=())
+    assert [house.connect().end for _ in range(3)] == ["reset"] * 3
+    figures = house.service.figures()
+    assert figures.turned_away == {"penalty": 1, "access": 2, "rate": 0}
+    assert figures.penalties == 1
