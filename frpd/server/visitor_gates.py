@@ -67,6 +67,7 @@ class VisitorGates:
         self._ports_used = 0
         self._open_files = open_files
         self._gates: dict[str, VisitorGate] = {}
+        self._host_gate: VisitorGate | None = None
         self._wishes: dict[str, int] = {}
         # Visitors outlive their proxy: with its name the next one takes them over.
         self._crowds: WeakValueDictionary[str, Crowd] = WeakValueDictionary()
@@ -95,10 +96,18 @@ class VisitorGates:
 
     def host_gate(self) -> VisitorGate:
         """Return the gate of the http port: its visitors hold connections without a proxy."""
-        return VisitorGate(self._loop, _log.prefixed("http"), crowds=(self.total, self.held))
+        crowds = self.total, self.held
+        self._host_gate = VisitorGate(self._loop, _log.prefixed("http"), crowds=crowds)
+        return self._host_gate
 
     def gate(
-        self, request: NewProxy, log: PrefixLogger, client: Crowd, *, is_mux: bool
+        self,
+        request: NewProxy,
+        log: PrefixLogger,
+        client: Crowd,
+        *,
+        is_mux: bool,
+        user: Crowd | None = None,
     ) -> VisitorGate:
         """Return the gate of a new proxy.
 
@@ -107,6 +116,7 @@ class VisitorGates:
             log: of the proxy.
             client: visitors of all its client's proxies.
             is_mux: whether work connections cost no descriptor.
+            user: visitors of all clients of its client's user; None where nobody counts them.
 
         Raises:
             ProxyError: what was asked for makes no sense.
@@ -115,7 +125,7 @@ class VisitorGates:
         crowd = self._crowds.get(name) or Crowd()
         crowds = [] if kind == "xtcp" else [crowd]  # there only its owner knows who has left
         if kind in CARRIED:
-            crowds.append(client)
+            crowds += [client] if user is None else [client, user]
             crowds += [self.held] * (not is_mux)
         if kind in STREAMS:
             crowds += [self.total, self.held]
@@ -141,8 +151,11 @@ class VisitorGates:
         self._wishes.pop(name, None)
 
     def refused(self) -> Mapping[str, Mapping[str, int]]:
-        """Return how many visitors were refused, by proxy and reason; a copy."""
-        return {name: dict(gate.refused) for name, gate in self._gates.items() if gate.refused}
+        """Return how many visitors were refused, by proxy ("" for none) and reason; a copy."""
+        gates = dict(self._gates)
+        if self._host_gate is not None:
+            gates[""] = self._host_gate
+        return {name: dict(gate.refused) for name, gate in gates.items() if gate.refused}
 
     def _least(self, wish: int) -> int:
         """Return the stricter of a proxy's own limit and everybody's; 0 is none."""

@@ -75,7 +75,10 @@ class StcpProxy:
         if gate is None or refusal is None:
             return ""
         gate.turned_away(refusal, visitor)
-        return refusal.reason
+        access, reason = self._context.access, refusal.reason
+        if access is not None:
+            access.tell(visitor=visitor, ended="refused", by="server", reason=reason)
+        return reason
 
     def stretched(self, pool: WorkerPool) -> StretchedSecret:
         """Return what scrypt makes of the sk: worked out when it is first asked for."""

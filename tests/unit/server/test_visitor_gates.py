@@ -269,6 +269,7 @@ def test_idle_http_visitors_hold_a_place_of_the_server(world: World) -> None:
     web.gets(first, OK)
     second = web.visit()
     assert b"Retry-After" in web.gets_page(second, 503, closed=True)
+    assert refused(web.house) == {"": {"full": 1}}
     first.close()
     world.settle()
     third = web.visit(request("GET", "/", CLOSE.decode().strip()))
@@ -292,12 +293,16 @@ def test_tcpmux_visitors_are_answered_instead_of_200(world: World) -> None:
 
 
 def test_secret_visitors_hear_why(world: World) -> None:
-    house = House(world)
+    told: list[Visit] = []
+    house = House(world, told=told)
     client, visiting = house.client(), house.client()
     for name, fields in (("far", NOT_HERE), ("small", ONE)):
         assert client.new_proxy(name, 0, "stcp", sk="k", **fields).error == ""
     answer = visiting.visit("far", "k").receive(NewVisitorConnResp)
     assert answer.error == "visitor connection of [far] refused: not from this address"
+    assert [(one.proxy, one.ended, one.reason) for one in told] == [
+        ("far", "refused", "not from this address")
+    ]
     assert visiting.visit("small", "k").receive(NewVisitorConnResp).error == ""
     answer = visiting.visit("small", "k").receive(NewVisitorConnResp)
     assert answer.error == "visitor connection of [small] refused: too many visitors at a time"
