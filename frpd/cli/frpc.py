@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from frpd.cli.config_dir import files_in, run_each
@@ -21,7 +22,7 @@ from frpd.cli.flags import (
 )
 from frpd.cli.frpc_admin import COMMANDS, add_commands, run_command
 from frpd.cli.quick import PROXY_FLAGS, add_quick_commands, load_quick
-from frpd.cli.verify import print_refusals, verify_client
+from frpd.cli.verify import open_to_others, print_refusals, verify_client
 from frpd.config.client import ClientSetup
 from frpd.config.load import Loaded, load_client
 from frpd.errors import ConfigError
@@ -129,6 +130,8 @@ def _serve(options: argparse.Namespace, background: DaemonOptions | None) -> int
 
 def _run_file(path: str, dialect: str | None, background: DaemonOptions | None) -> int:
     loaded = load_client(path, dialect=dialect)
+    warnings = (*open_to_others(path, loaded.value), *loaded.warnings)
+    loaded = replace(loaded, warnings=warnings)
     return _run(loaded, background, ConfigFile.named(path, dialect))
 
 

@@ -18,7 +18,7 @@ from frpd.cli.flags import (
     new_parser,
     surplus,
 )
-from frpd.cli.verify import print_refusals, verify_server
+from frpd.cli.verify import open_to_others, print_refusals, verify_server
 from frpd.config.fields import SERVER
 from frpd.config.flags import server_from_flags
 from frpd.config.load import load_server
@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
-    warnings = (*surplus(options.words), *exposed(typed), *loaded.warnings)
+    rights = () if file is None else open_to_others(file.path, loaded.value)
+    warnings = (*surplus(options.words), *exposed(typed), *rights, *loaded.warnings)
     return run_server(loaded.value, warnings, background, file)
 
 

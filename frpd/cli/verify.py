@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -103,6 +105,22 @@ def _weak_token(token: Secret) -> Iterator[str]:
         )
 
 
+def open_to_others(path: str, config: ServerConfig | ClientSetup) -> Iterator[str]:
+    """Yield a warning if everybody on the machine can read a file that has the token in it."""
+    common = config.common if isinstance(config, ClientSetup) else config
+    if not common.token or common.token_file:
+        return
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+        yield (
+            f"{path} can be read by every user of this machine, and has the token in it;"
+            f" take that right away: chmod o= {path}"
+        )
+
+
 def _verify(
     program: str, path: str | None, load: Callable[[str], Loaded[Config]], *, strict: bool
 ) -> int:
@@ -116,6 +134,10 @@ def _verify(
         return 1
     for warning in loaded.warnings:
         print(f"warning: {warning}", flush=True)
+    # Of the machine, not of the file: no error under --strict, as before an installation.
+    if isinstance(loaded.value, ServerConfig | ClientSetup):
+        for warning in open_to_others(path, loaded.value):
+            print(f"warning: {warning}", flush=True)
     if print_refusals(loaded) or (strict and loaded.warnings):
         return 1
     print(f"{program}: the configuration file {path} syntax is ok", flush=True)

@@ -9,7 +9,7 @@ from frpd.cli.doctor.case import Case
 from frpd.cli.doctor.certificates import check_certificates
 from frpd.cli.doctor.clients import check_clients
 from frpd.cli.doctor.clock import check_clock
-from frpd.cli.doctor.file import check_file, check_token
+from frpd.cli.doctor.file import check_file, check_rights, check_token
 from frpd.cli.doctor.finding import Finding
 from frpd.cli.doctor.limits import check_limits
 from frpd.cli.doctor.login import check_login
@@ -39,6 +39,7 @@ class Check(NamedTuple):
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("file", check_file),
+    Check("rights", check_rights),
     Check("token", check_token),
     Check("daemon", check_daemon),
     Check("clock", check_clock),

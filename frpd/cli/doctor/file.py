@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from frpd.cli.doctor.case import Case
 from frpd.cli.doctor.finding import Finding, fault, ok, warning
-from frpd.cli.verify import GOOD_TOKEN_BYTES, checked_client, checked_server
+from frpd.cli.verify import (
+    GOOD_TOKEN_BYTES,
+    checked_client,
+    checked_server,
+    open_to_others,
+)
 from frpd.config.load import Loaded
 from frpd.config.secret import Secret
 from frpd.errors import ConfigError
@@ -60,6 +65,15 @@ def judge_file(path: str, warnings: Sequence[str], refusals: Sequence[str]) -> I
         yield warning(f"{path}: {text}", "correct or remove that line")
     if not warnings and not refusals:
         yield ok(f"{path} is valid")
+
+
+def check_rights(case: Case) -> Iterable[Finding]:
+    """Look at who can read the file, if the token is in it."""
+    config = case.server or case.client
+    if case.file is None or config is None:
+        return
+    for text in open_to_others(case.file.path, config):
+        yield warning(text, f"run `chmod o= {case.file.path}`, as root or its owner")
 
 
 def check_token(case: Case) -> Iterable[Finding]:

@@ -28,6 +28,7 @@ def check(verify: Verify, file: Path | None, **options: Any) -> int:
 def file(tmp_path: Path) -> Path:
     made = tmp_path / "a.ini"
     made.write_text("[common]\n")
+    made.chmod(0o640)
     return made
 
 
@@ -165,3 +166,27 @@ def test_certificates_that_are_not_used_are_not_looked_at(
     file.write_text("[common]\nprotocol = wss\ntls_trusted_ca_file = /nowhere/x.pem\n")
     assert check(verify_client, file) == 1
     assert "cannot read /nowhere/x.pem" in capsys.readouterr().out
+
+
+@BOTH
+def test_a_token_that_everybody_can_read_is_told_but_no_error(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, program: str
+) -> None:
+    file.write_text("[common]\ntoken = long enough to be none that is guessed\n")
+    file.chmod(0o644)
+    assert check(verify, file, strict=True) == 0
+    warning, ok = capsys.readouterr().out.splitlines()
+    assert warning.startswith(f"warning: {file} can be read by every user of this machine")
+    assert ok.startswith(f"{program}: ")
+    file.chmod(0o640)
+    assert check(verify, file) == 0
+    assert "warning" not in capsys.readouterr().out
+
+
+@BOTH
+def test_a_file_without_a_token_may_be_read_by_all(
+    capsys: pytest.CaptureFixture[str], file: Path, verify: Verify, program: str
+) -> None:
+    file.chmod(0o644)
+    assert check(verify, file) == 0
+    assert capsys.readouterr().out == f"{program}: the configuration file {file} syntax is ok\n"

@@ -8,7 +8,14 @@ import pytest
 
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.doctor.case import Case
-from frpd.cli.doctor.file import check_file, check_token, judge_error, judge_file, judge_token
+from frpd.cli.doctor.file import (
+    check_file,
+    check_rights,
+    check_token,
+    judge_error,
+    judge_file,
+    judge_token,
+)
 from frpd.cli.doctor.finding import Verdict
 from frpd.config.secret import Secret
 
@@ -74,3 +81,12 @@ def test_the_token_is_never_shown(tmp_path: Path) -> None:
     list(check_file(case))
     (finding,) = check_token(case)
     assert "hush" not in finding.found + finding.remedy
+
+
+def test_a_token_that_everybody_can_read_is_a_warning(tmp_path: Path) -> None:
+    case = case_of("frps", tmp_path / "s", "[common]\ntoken = a long one, not to be guessed\n")
+    assert list(check_rights(case)) == []  # not read yet
+    list(check_file(case))
+    for mode, verdicts in ((0o644, [WARNING]), (0o640, [])):
+        (tmp_path / "s").chmod(mode)
+        assert [one.verdict for one in check_rights(case)] == verdicts
