@@ -90,12 +90,18 @@ def dashboard(port: int) -> dict[str, object]:
     }
 
 
-def scrape(port: int) -> dict[str, float]:
-    """Return what /metrics says: samples by name and labels."""
-    request = urllib.request.Request(f"http://{LOOPBACK}:{port}/metrics")
+def ask(port: int, path: str) -> str:
+    """Return what a dashboard() answers."""
+    request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}")
     request.add_header("Authorization", f"Basic {base64.b64encode(OPERATOR).decode()}")
     with urllib.request.urlopen(request, timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+        text: str = answer.read().decode()
+    return text
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Return what /metrics says: samples by name and labels."""
+    lines = ask(port, "/metrics").splitlines()
     return {
         name: float(value)
         for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")

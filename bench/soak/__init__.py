@@ -1,0 +1,1 @@
+"""Hours of mixed traffic through real processes: python -m bench.soak."""
