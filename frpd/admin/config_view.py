@@ -15,6 +15,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
     Rows,
@@ -28,6 +29,8 @@ from frpd.server.reload import LIVE
 
 MASK: Final = "********"
 COMMON: Final = "common"
+
+LIVE_OF_USER: Final = frozenset(row.attribute for row in USER)
 
 Object = dict[str, object]
 
@@ -44,6 +47,10 @@ def server_view(config: ServerConfig) -> Object:
                 _settings(f"plugin.{plugin.name}", plugin, SERVER_PLUGIN, ())
             )
             for plugin in config.plugins
+        },
+        "users": {
+            f"user.{user.name}": list(_settings(f"user.{user.name}", user, USER, LIVE_OF_USER))
+            for user in config.users
         },
     }
 

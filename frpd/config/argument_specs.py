@@ -22,6 +22,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
     Rows,
@@ -228,6 +229,16 @@ _SECTIONS: Final = {
             options=(
                 Option("name", "str", "What follows `plugin.`.", required=True),
                 *key_options(SERVER_PLUGIN, {}),
+                _EXTRA,
+            ),
+        ),
+        Option(
+            "users",
+            "list of dict",
+            "Sections [user.NAME].",
+            options=(
+                Option("name", "str", "What follows `user.`.", required=True),
+                *key_options(USER, {}),
                 _EXTRA,
             ),
         ),

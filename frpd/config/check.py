@@ -25,6 +25,8 @@ NETWORKS = (
     "deny_cidrs",
     "per_source_penalty_exempt_list",
 )
+MAX_PROXY_NETWORKS = 100
+"""Of one list of a proxy: two of them go to frps in a message of 10 KiB."""
 BY_DATAGRAMS = ("kcp", "quic")
 """What of ``protocol`` comes by no proxy; frp, too, dials past it."""
 
@@ -56,6 +58,12 @@ def check_server(values: Values, reader: SectionReader) -> None:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def check_user(values: Values, reader: SectionReader) -> None:
+    """Complete what [user.NAME] has as [common] does."""
+    _token_from_file(values, reader)
+    _check_networks(values, reader, ("allow_cidrs", "deny_cidrs"))
 
 
 def _token_from_file(values: Values, reader: SectionReader) -> None:
@@ -168,6 +176,10 @@ def _upstream(
 def check_proxy(values: Values, reader: SectionReader, proxy_type: str) -> None:
     """Rules for a proxy of any type, then those of its type."""
     _check_networks(values, reader, ("allow_cidrs", "deny_cidrs"))
+    for key in ("allow_cidrs", "deny_cidrs"):
+        if len(values[key]) > MAX_PROXY_NETWORKS:
+            message = f"{len(values[key])} networks; accepted: {MAX_PROXY_NETWORKS} at most"
+            reader.error(key, message)
     if not values["local_port"] and not values["plugin"]:
         what = "0 is no port" if reader.present("local_port") else "missing"
         reader.error("local_port", f"{what}; accepted: 1 to 65535, or a plugin that serves")

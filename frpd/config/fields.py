@@ -117,6 +117,8 @@ SERVER: Rows = (
           "Refuse a login whose time stamp is older than this many seconds; 0 is off.",
           until="0.22"),
     *_AUTH,
+    Field("users_only", BOOL, False, OWN,
+          "Refuse clients whose user has no section [user.NAME]."),
     Field("allow_ports", PORTS, NO_PORTS, SEED,
           "Ports that tcp and udp proxies may take, also the pool for remote_port = 0.",
           default_note="all", sample="6000-6999,20022"),
@@ -271,6 +273,36 @@ SERVER_PLUGIN: Rows = (
     Field("tls_verify", BOOL, False, "0.35", "Check the certificate of an https hook."),
     Field("tlsVerify", BOOL, False, "0.52", "The same, under the name that frp gave it later.",
           attr="tls_verify"),
+)
+
+USER: Rows = (
+    Field("token", SECRET, NO_SECRET, OWN,
+          "Secret of this user alone, which its frpc have as token in place of that of [common];"
+          " without one that of [common] counts.", sample="change-me-too"),
+    Field("token_file", STR, "", OWN,
+          "File that has the token alone, in place of `token`; read at start and at a reload.",
+          sample="/etc/frp/token-of-name"),
+    Field("allow_ports", PORTS, NO_PORTS, OWN,
+          "Ports that its proxies may take, of those that [common] allows.",
+          default_note="all of them", sample="6000-6099"),
+    Field("max_ports_per_client", INT, 0, OWN,
+          "How many ports one of its clients may take; 0 leaves it at that of [common].", low=0),
+    Field("allow_domains", DOMAINS, (), OWN,
+          "Domains that are its own and nobody else's; `*.x` is x and all below it. Without the key"
+          " it may have what belongs to nobody.", sample="*.name.example.com,www.example.org"),
+    Field("allow_names", LIST, (), OWN,
+          "Names of proxies that are its own and nobody else's, as frps sees them; * is any text.",
+          default_note="`NAME.*`, which frpc makes of them", sample="NAME.*"),
+    Field("allow_cidrs", LIST, (), OWN, "Networks that its clients may come from; empty is all.",
+          sample="192.0.2.0/24"),
+    Field("deny_cidrs", LIST, (), OWN,
+          "Networks that they may not come from, even where allow_cidrs has them.",
+          sample="192.0.2.128/25"),
+    Field("max_clients", INT, 0, OWN, "How many may be there at a time; 0 is no limit.", low=0),
+    Field("max_proxies", INT, 0, OWN, "How many proxies all of them may have; 0 is no limit.",
+          low=0),
+    Field("max_connections", INT, 0, OWN,
+          "How many visitors all of them may serve at a time; 0 is no limit.", low=0),
 )
 
 CLIENT: Rows = (

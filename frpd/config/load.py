@@ -8,7 +8,7 @@ other dialect too, so that a file which the two frp eras understand differently 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from frpd.config import check, ranges, source
@@ -19,6 +19,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
     Rows,
@@ -29,6 +30,7 @@ from frpd.config.problems import Problems
 from frpd.config.proxies import PROXIES, ProxyConfig
 from frpd.config.reader import SectionReader
 from frpd.config.server import ServerConfig, ServerPluginConfig
+from frpd.config.users import UserConfig, check_user, check_users
 from frpd.config.visitors import VISITORS, VisitorConfig
 from frpd.errors import ConfigError
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 COMMON = "common"
 PLUGIN_PREFIX = "plugin."
+USER_PREFIX = "user."
 DIALECT_VARIABLE = "FRP_INI_DIALECT"
 _TYPE, _ROLE = (next(row for row in PROXY if row.name == name) for name in ("type", "role"))
 _VISITOR_TYPE = next(row for row in VISITOR if row.name == "type")
@@ -186,10 +189,37 @@ def _server(text: _Text, problems: Problems) -> ServerConfig:
     for section in text.tree.sections:
         if section.startswith(PLUGIN_PREFIX):
             plugins.append(_server_plugin(text, section, problems))
-        elif section not in (COMMON, ROOT):
-            message = "unknown section, ignored; frps reads [common] and [plugin.NAME]"
+        elif section not in (COMMON, ROOT) and not section.startswith(USER_PREFIX):
+            message = "unknown section, ignored; frps reads [common], [plugin.NAME], [user.NAME]"
             problems.warn(message, text.tree.origins[section], section)
-    return ServerConfig(**values, plugins=tuple(plugins))
+    config = ServerConfig(**values, plugins=tuple(plugins))
+    return replace(config, users=_users(text, config, reader, problems))
+
+
+def _users(
+    text: _Text, config: ServerConfig, common: SectionReader, problems: Problems
+) -> tuple[UserConfig, ...]:
+    """Read the sections of users. They inherit nothing: [user.a.b] is no part of [user.a]."""
+    users: dict[str, UserConfig] = {}
+    readers: dict[str, SectionReader] = {}
+    for section in text.tree.sections:
+        if section.startswith(USER_PREFIX):
+            name = section.removeprefix(USER_PREFIX)
+            kept = {section, ROOT}
+            own = {one: keys for one, keys in text.tree.sections.items() if one in kept}
+            reader = SectionReader(replace(text.tree, sections=own), section, problems)
+            reader.report_unknown(USER)
+            values = reader.read(USER)
+            check.check_user(values, reader)
+            check_user(values, reader, name, config.allow_ports)
+            readers[name], users[name] = reader, UserConfig(name=name, **values)
+            if values["token"] and values["token"] == config.token:
+                reader.warn("token", "the same as that of [common]: everybody has it")
+    check_users(users, readers)
+    if config.authentication_method == "oidc" and (users or config.users_only):
+        message = "oidc knows no sections [user.NAME]: who they are there, their tokens say"
+        common.error("authentication_method", message)
+    return tuple(users.values())
 
 
 def _server_plugin(text: _Text, section: str, problems: Problems) -> ServerPluginConfig:

@@ -83,6 +83,17 @@ class PortSet:
         """The ports to pick from: itself, or all of 1 to 65535 when no limit was set."""
         return self or PortSet(((1, MAX_PORT),))
 
+    def both(self, other: PortSet) -> PortSet:
+        """The ports that are in both sets themselves; beware: none at all is an empty set."""
+        return PortSet(
+            tuple(
+                (max(first, low), min(last, high))
+                for first, last in self.ranges
+                for low, high in other.ranges
+                if max(first, low) <= min(last, high)
+            )
+        )
+
     def __contains__(self, port: int) -> bool:
         place = bisect_right(self._first, port) - 1
         return place >= 0 and port <= self.ranges[place][1]

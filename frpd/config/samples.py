@@ -21,6 +21,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
     Rows,
@@ -70,7 +71,8 @@ def full_server() -> str:
     head = _comment(_SERVER_HEAD) + "#\n" + _comment(_FULL_HEAD)
     common = "\n[common]\n" + _explained(SERVER, _SERVER_SET)
     plugin = "\n#[plugin.NAME]\n" + _explained(SERVER_PLUGIN, {})
-    return head + common + plugin
+    user = "\n#[user.NAME]\n" + _explained(USER, {})
+    return head + common + plugin + user
 
 
 def full_client() -> str:
@@ -135,6 +137,7 @@ def _explain(row: Field, active: str | None) -> str:
 def tables() -> dict[str, str]:
     """The tables of docs/configuration.md, by the name in their marker."""
     found = {"frps": _table(SERVER), "frps plugin": _table(SERVER_PLUGIN), "frpc": _table(CLIENT)}
+    found["user"] = _table(USER)
     found["proxy"] = _table(PROXY)
     found["types"] = _grouped(PROXY_TYPES)
     found["visitor"] = _table(VISITOR)

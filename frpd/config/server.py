@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from frpd.config.penalties import NET_BLOCKS, PENALTIES, NetBlockSize, PenaltyRules
 from frpd.config.ports import NO_PORTS, PortSet
 from frpd.config.secret import NO_SECRET, Secret
+from frpd.config.users import UserConfig
 
 ADMIN = Secret("admin")
 
@@ -117,7 +118,9 @@ class ServerConfig:
     oidc_audience: str = ""
     oidc_skip_expiry_check: bool = False
     oidc_skip_issuer_check: bool = False
+    users_only: bool = False
     plugins: tuple[ServerPluginConfig, ...] = ()
+    users: tuple[UserConfig, ...] = ()
 
     @property
     def enforced_heartbeat_seconds(self) -> int | None:

@@ -39,9 +39,11 @@ from frpd.proto.wrappers import CipherCodec
 from frpd.server.connection import Connection
 from frpd.server.guard.penalties import Offence
 from frpd.server.inbox import Inbox
+from frpd.server.key_ring import KeyRing
 from frpd.server.login_keys import LoginKeys
 from frpd.server.plugins.chain import Hooks
 from frpd.server.plugins.content import LOGIN, NEW_WORK_CONN
+from frpd.server.users import Users
 from frpd.transports.messages import MessageStream
 
 RUN_ID_BYTES = 8
@@ -66,6 +68,11 @@ class Arrival:
     is_cleared: bool = False
     """No server plugin has anything against it, or none is to be asked."""
 
+    @property
+    def user(self) -> str:
+        """As it says."""
+        return self.login.user
+
 
 class Resident(Protocol):
     """Who has a run id already."""
@@ -81,6 +88,7 @@ class LoginDesk:
     Args:
         config: of the server.
         keys: what logins are checked with.
+        users: say who may come in as whom.
         entropy: for run ids and keys.
         residents: who is in, by run id.
         hooks: are asked about logins.
@@ -92,22 +100,24 @@ class LoginDesk:
     def __init__(
         self,
         config: ServerConfig,
-        keys: LoginKeys,
+        keys: KeyRing,
         entropy: Entropy,
         *,
+        users: Users,
         residents: Mapping[str, Resident],
         hooks: Hooks,
         told: Callable[[str, str], str],
         admit: Callable[[Arrival], None],
     ) -> None:
         self._entropy = entropy
+        self._users = users
         self._residents = residents
         self._hooks = hooks
         self._told = told
         self._admit = admit
         self.use(config, keys)
 
-    def use(self, config: ServerConfig, keys: LoginKeys) -> None:
+    def use(self, config: ServerConfig, keys: KeyRing) -> None:
         """Decide by these from now on."""
         self._mode = config.native
         self._udp_port = config.bind_udp_port
@@ -115,11 +125,10 @@ class LoginDesk:
 
     def login(self, connection: Connection, stream: MessageStream, login: Login) -> bool:
         """See Identities.login; a login that may be sealed waits for the stretched token."""
-        arrival = Arrival(
-            connection, stream, login, self._keys, is_cleared=not self._hooks.want(LOGIN)
-        )
-        is_settled = arrival.is_cleared and self._keys.provider is None
-        if is_settled and not self._has_to_wait(login):
+        keys = self._keys.of(login.user, connection.source)
+        arrival = Arrival(connection, stream, login, keys, is_cleared=not self._hooks.want(LOGIN))
+        is_settled = arrival.is_cleared and keys.provider is None
+        if is_settled and not _has_to_wait(arrival):
             return self._decide(arrival)
 
         def not_yet(message: Message) -> None:
@@ -127,21 +136,19 @@ class LoginDesk:
             connection.first_message_failed(stream, reason)
 
         stream.on_message = not_yet
-        if self._has_to_wait(login):
+        if _has_to_wait(arrival):
             self._wait(arrival)
             return True
         return self._decide(arrival)
 
-    def _has_to_wait(self, login: Login) -> bool:
-        return self._keys.secret.is_pending and native.read_public_key(login.frpd) is not None
-
     def _wait(self, arrival: Arrival) -> None:
-        self._keys.secret.when_ready(lambda: self._decide_late(arrival))
+        arrival.keys.secret.when_ready(lambda: self._decide_late(arrival))
 
     def _decide_late(self, arrival: Arrival) -> None:
         if not arrival.stream.is_open:
             return
-        if self._has_to_wait(arrival.login):  # the token has changed meanwhile
+        arrival.keys = self._keys.of(arrival.user, arrival.connection.source)
+        if _has_to_wait(arrival):  # the token has changed meanwhile
             self._wait(arrival)
             return
         try:
@@ -153,7 +160,6 @@ class LoginDesk:
     def _decide(self, arrival: Arrival) -> bool:
         """Answer the login; False = refused."""
         login = arrival.login
-        arrival.keys = self._keys
         willing = native.willing(
             self._mode,
             mux=arrival.connection.is_mux,
@@ -173,19 +179,22 @@ class LoginDesk:
             if arrival.keys.provider is not None:
                 arrival.keys.when_ready(login, lambda: self._decide_late(arrival))
                 return True
+        is_sealed = native.SEAL in arrival.features
         try:
-            self._check(arrival, sealed=native.SEAL in arrival.features)
+            self._check(arrival, sealed=is_sealed)
+            arrival.run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
+            if not is_sealed:
+                self._users.check_comer(arrival)
         except AuthError as error:
             self._refuse(arrival, str(error), is_its_fault=error.was_checked)
             return False
-        arrival.run_id = login.run_id or self._entropy.token_bytes(RUN_ID_BYTES).hex()
         resp = LoginResp(
             version=EMULATED_VERSION,
             run_id=arrival.run_id,
             server_udp_port=self._udp_port,
             frpd=answer,
         )
-        if native.SEAL in arrival.features:
+        if is_sealed:
             assert private is not None
             self._seal(arrival, encode_message(resp), private)
         else:
@@ -239,8 +248,10 @@ class LoginDesk:
         connection = arrival.connection
         if is_its_fault:
             connection.accuse(Offence.AUTHFAIL)
+        remark = self._keys.remark(arrival.user, connection.source)
+        reported = f"{reason} ({remark})" if remark else reason
         connection.when_proven(
-            lambda: _log.warning("%s: login refused: %s", connection.peer, reason)
+            lambda: _log.warning("%s: login refused: %s", connection.peer, reported)
         )
         told = self._told(reason, "register control error")
         arrival.stream.send(LoginResp(version=EMULATED_VERSION, error=told))
@@ -263,7 +274,9 @@ class LoginDesk:
         control = arrival.seal.control()
 
         def ended(error: FrpError | None) -> None:
-            reason = f"the client did not prove that it knows the token ({error or 'it left'})"
+            remark = self._keys.remark(arrival.user, arrival.connection.source)
+            why = remark or error or "it left"
+            reason = f"the client did not prove that it knows the token ({why})"
             arrival.connection.first_message_failed(stream, reason, Offence.AUTHFAIL)
 
         arrival.connection.if_it_leaves = Offence.AUTHFAIL
@@ -274,7 +287,7 @@ class LoginDesk:
     def _proved(self, arrival: Arrival) -> None:
         """Let it in, unless a server plugin has something against it."""
         if arrival.is_cleared:
-            self._admit(arrival)
+            self._let_in(arrival)
             return
 
         def hand_on(message: Message) -> None:
@@ -289,13 +302,23 @@ class LoginDesk:
                 arrival.connection.first_message_failed(arrival.stream, str(error))
 
         def admit(arrival: Arrival) -> None:
-            if arrival.stream.is_open:
-                self._admit(arrival)
+            if arrival.stream.is_open and self._let_in(arrival):
                 inbox.go_on()
 
         arrival.stream.on_message = early
         inbox.hold()
         self._ask(arrival, admit)
+
+    def _let_in(self, arrival: Arrival) -> bool:
+        """Let it in unless its user may not; it has proved itself, so it may hear that."""
+        try:
+            self._users.check_comer(arrival)
+        except AuthError as error:
+            self._refuse(arrival, str(error), is_its_fault=error.was_checked)
+            arrival.connection.end_after(arrival.stream)
+            return False
+        self._admit(arrival)
+        return True
 
     # Legacy.
 
@@ -328,3 +351,7 @@ class LoginDesk:
             raise RemoteProtocolError(STRIPPED)
         if secret.is_pending:
             secret.when_ready(check)
+
+
+def _has_to_wait(arrival: Arrival) -> bool:
+    return arrival.keys.secret.is_pending and native.read_public_key(arrival.login.frpd) is not None

@@ -26,23 +26,28 @@ class LoginKeys:
         config: of the server.
         secret: its token, stretched; without a value when nothing may be sealed.
         provider: has the keys of the identity provider; None with another method.
+        user: whose they are alone; "" for all without keys of their own.
 
     Attributes:
         auth: checks what logins, pings and work connections say.
         cipher_key: of frp's own cipher.
         secret: as given.
         provider: as given.
+        user: as given.
     """
 
-    __slots__ = ("_text", "auth", "cipher_key", "provider", "secret")
+    __slots__ = ("_text", "auth", "cipher_key", "provider", "secret", "user")
 
     def __init__(
         self,
         config: ServerConfig,
         secret: StretchedSecret,
         provider: ProviderKeys | None = None,
+        *,
+        user: str = "",
     ) -> None:
         self.provider = provider
+        self.user = user
         self.auth = _authenticator(config, provider)
         self.cipher_key = derive_key(config.token.reveal())
         self.secret = secret

@@ -31,7 +31,7 @@ class PortManager:
     """Reserves ports. Loop thread only.
 
     Args:
-        allowed: ports that proxies may use (frp's ``allow_ports``), not empty.
+        allowed: ports that proxies may use (frp's ``allow_ports``).
         entropy: for the choice of free ports.
 
     Attributes:
@@ -43,6 +43,12 @@ class PortManager:
         self._entropy = entropy
         self._used: dict[int, str] = {}
         self._remembered: dict[str, tuple[int, float]] = {}
+
+    def narrowed(self, allowed: PortChoice) -> PortManager:
+        """Return one with the same book for whom fewer ports are allowed."""
+        other = PortManager(allowed, self._entropy)
+        other._used, other._remembered = self._used, self._remembered
+        return other
 
     def __len__(self) -> int:
         return len(self._used)
@@ -109,7 +115,7 @@ class PortManager:
         remembered = self._remembered.get(name)
         if remembered is not None and now - remembered[1] <= REMEMBER_SECONDS:
             candidates.append(remembered[0])
-        for _ in range(RANDOM_TRIES):
+        for _ in range(RANDOM_TRIES if len(self.allowed) else 0):
             number = int.from_bytes(self._entropy.token_bytes(8), "big")
             candidates.append(self.allowed[number % len(self.allowed)])
         return candidates

@@ -7,6 +7,7 @@ are in. Which client has which proxy is in that client's session.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from weakref import WeakSet
 
 from frpd.config.kinds import parse_bandwidth
@@ -33,6 +34,7 @@ from frpd.server.ports import PortManager
 from frpd.server.proxies import PROXIES
 from frpd.server.proxies.base import Proxy, ProxyContext
 from frpd.server.reload import strangers
+from frpd.server.users import Users
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_gates import VisitorGates
 from frpd.workers import WorkerPool
@@ -57,6 +59,7 @@ class ProxyDesk:
         relays: are told of visits.
         vhosts: the ports that proxies share by name.
         gates: say who may visit.
+        users: say what is whose.
         balancers: who may say that a visitor is another.
         pipes: what bytes pass through without being seen.
         sockets: keeps ports for the next process.
@@ -81,6 +84,7 @@ class ProxyDesk:
         relays: Relays,
         vhosts: VirtualHosts,
         gates: VisitorGates,
+        users: Users,
         balancers: Balancers,
         pipes: PipePool,
         sockets: SocketStore,
@@ -95,6 +99,7 @@ class ProxyDesk:
         self._relays = relays
         self._vhosts = vhosts
         self._gates = gates
+        self._users = users
         self._clients: WeakSet[ControlSession] = WeakSet()
         self._balancers = balancers
         self._pipes = pipes
@@ -112,14 +117,30 @@ class ProxyDesk:
         self._gates.use(config)
         for control in self._clients:
             control.visitors.limit = self._max_visitors(control)
+        return (*self._outside_of_ports(old, config), *self._outside_of_users(old, config))
+
+    def _outside_of_users(self, old: ServerConfig, config: ServerConfig) -> Iterator[str]:
+        if config.users == old.users:
+            return
+        known = [
+            (control, self._books.requests[name])
+            for control in self._clients
+            for name in control.proxies
+            if name in self._books.requests
+        ]
+        names = list(self._users.strangers(known))
+        if names:
+            yield f"not their user's now, and left as they are: {', '.join(names)}"
+
+    def _outside_of_ports(self, old: ServerConfig, config: ServerConfig) -> Iterator[str]:
         if config.allow_ports == old.allow_ports:
-            return ()
+            return
         names: list[str] = []
         for ports in (self.tcp_ports, self.udp_ports):
             ports.allowed = config.allow_ports.candidates()
             names += strangers(config, ports.used)
-        staying = f"outside of allow_ports now, and left as they are: {', '.join(names)}"
-        return (staying,) if names else ()
+        if names:
+            yield f"outside of allow_ports now, and left as they are: {', '.join(names)}"
 
     def stop(self) -> None:
         """Take no more visitors and make no more proxies; what runs goes on."""
@@ -147,6 +168,7 @@ class ProxyDesk:
             raise ProxyError(_taken(name, self.proxies[name].proxy_type, request.proxy_type))
         if len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
             raise ProxyError(f"proxy name is longer than {MAX_NAME_BYTES} bytes")
+        self._users.check_proxy(control, request)
         context = self.context(control, request)
         try:
             proxy = self.proxies[name] = build(context, request)
@@ -171,6 +193,14 @@ class ProxyDesk:
         kind, log = request.proxy_type or "tcp", control.log.prefixed(name)
         control.visitors.limit = self._max_visitors(control)
         self._clients.add(control)
+        tcp_ports, udp_ports = self._ports_of(control)
+        gate = self._gates.gate(
+            request,
+            log,
+            control.visitors,
+            user=self._users.crowd(control),
+            is_mux=control.connection.is_mux,
+        )
         return ProxyContext(
             counters=self._books.counters(request),
             access=tell and ProxyAccess(tell, name, kind, control.run_id),
@@ -178,11 +208,11 @@ class ProxyDesk:
             loop=self._loop,
             entropy=self._entropy,
             log=log,
-            gate=self._gates.gate(request, log, control.visitors, is_mux=control.connection.is_mux),
+            gate=gate,
             work_conns=control.work_conns,
             relays=self._relays,
-            tcp_ports=self.tcp_ports,
-            udp_ports=self.udp_ports,
+            tcp_ports=tcp_ports,
+            udp_ports=udp_ports,
             udp_packet_bytes=self._config.udp_packet_size,
             udp_session_seconds=self._config.udp_session_timeout,
             udp_max_sessions=self._config.udp_max_sessions,
@@ -195,10 +225,18 @@ class ProxyDesk:
             features=control.features,
             peer_version=control.login.version,
             peer_user=control.login.user,
+            owner=self._users.owner(control),
             nat_hole_port=self._config.bind_udp_port,
             vhosts=self._vhosts,
             sockets=self._sockets,
         )
+
+    def _ports_of(self, control: ControlSession) -> tuple[PortManager, PortManager]:
+        """Return the books of ports, tcp and udp, with what this client may have of them."""
+        ports = self._users.ports(control)
+        if ports is None:
+            return self.tcp_ports, self.udp_ports
+        return self.tcp_ports.narrowed(ports), self.udp_ports.narrowed(ports)
 
     def _max_visitors(self, control: ControlSession) -> int:
         """Return how many visitors all proxies of a client may have; 0 is any number."""

@@ -25,6 +25,7 @@ LIVE: Final[Mapping[str, str]] = {
     "authentication_timeout": LOGINS,
     "authenticate_heartbeats": LOGINS,
     "authenticate_new_work_conns": LOGINS,
+    "users_only": LOGINS,
     "native": LOGINS,
     "max_pool_count": LOGINS,
     "user_conn_timeout": LOGINS,
@@ -49,6 +50,7 @@ LIVE: Final[Mapping[str, str]] = {
     "allow_ports": PROXIES,
     "max_ports_per_client": PROXIES,
     "max_proxies_per_client": PROXIES,
+    "users": "new logins and new proxies",
     "max_connections": VISITORS,
     "max_connections_per_client": VISITORS,
     "max_connections_per_proxy": VISITORS,
@@ -118,7 +120,11 @@ RESTART: Final = frozenset(
 )
 """Attributes that keep what frps was started with."""
 
-_KEYS: Final = {"heartbeat_timeout_set": "heartbeat_timeout", "plugins": "[plugin.*]"}
+_KEYS: Final = {
+    "heartbeat_timeout_set": "heartbeat_timeout",
+    "plugins": "[plugin.*]",
+    "users": "[user.*]",
+}
 """How the file calls an attribute that is no key."""
 
 

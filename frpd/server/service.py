@@ -45,9 +45,9 @@ from frpd.server.fittings import Fittings, load_fittings
 from frpd.server.guard.clients import ClientGuard
 from frpd.server.guard.guesses import Guesses
 from frpd.server.kcp_port import KcpPort
+from frpd.server.key_ring import KeyRing
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
-from frpd.server.login_keys import LoginKeys
 from frpd.server.nathole.desk import NatHoleDesk
 from frpd.server.open_entrances import OpenEntrances
 from frpd.server.plugins.chain import Hooks
@@ -55,6 +55,7 @@ from frpd.server.proxy_desk import ProxyDesk
 from frpd.server.quic_port import QuicPort
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare
+from frpd.server.users import Users
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
 from frpd.server.visitor_gates import VisitorGates
@@ -99,7 +100,7 @@ class Service:
         self._pool = pool
         self._config = config
         self._entropy = entropy
-        self._keys = LoginKeys.begin(pool, config)
+        self._keys = KeyRing.begin(pool, config, entropy)
         self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
         self._guard = ClientGuard(loop.now, config)
         self._guesses = Guesses(loop.now, config)
@@ -120,6 +121,7 @@ class Service:
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
         self.controls: dict[str, ControlSession] = {}
+        self._users = Users(config, self.controls)
         self.relays: set[Running] = set()
         self.books = Books(loop, self.relays)
         self.hooks = Hooks(loop, config.plugins, entropy)
@@ -129,6 +131,7 @@ class Service:
             config,
             self._keys,
             entropy,
+            users=self._users,
             residents=self.controls,
             hooks=self.hooks,
             told=self.told,
@@ -202,6 +205,7 @@ class Service:
             relays=self,
             vhosts=self._vhosts,
             gates=self._gates,
+            users=self._users,
             balancers=self._balancers,
             pipes=self._pipes,
             sockets=self._sockets,
@@ -242,7 +246,7 @@ class Service:
         if self._stopping:
             raise FrpError("frps is stopping")
         config = compare(self._config, new).config
-        keys = self._keys.renewed(self._pool, config)
+        keys = self._keys.renewed(config)
         wanted = entrances(config)
         datagrams: list[socket.socket | None] = []
         try:
@@ -257,10 +261,13 @@ class Service:
         self._datagram_ports.change(config, datagrams)
         return self._use(config, keys, fittings)
 
-    def _use(self, config: ServerConfig, keys: LoginKeys, fittings: Fittings) -> tuple[str, ...]:
+    def _use(self, config: ServerConfig, keys: KeyRing, fittings: Fittings) -> tuple[str, ...]:
         """Go on with another configuration; this cannot fail."""
-        old, self._config, self._keys = self._config, config, keys
+        old, self._config = self._config, config
+        former, self._keys = self._keys, keys
+        self._users.use(config)
         self._desk.use(config, keys)
+        former.retire(keys)
         self.hooks.use(config.plugins)
         self._visitors.use(config)
         self._nat_holes.use(config)

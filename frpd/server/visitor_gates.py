@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
+from frpd.config.check import MAX_PROXY_NETWORKS
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
 from frpd.log import PrefixLogger, get_logger
@@ -21,8 +22,6 @@ from frpd.net.visitor_gate import Crowd, VisitorGate
 from frpd.proto.message.types import NewProxy
 from frpd.selector_loop import SelectorLoop
 
-MAX_NETWORKS: Final = 256
-"""Of one list of a proxy; a longer one does not fit into a message of frp's either."""
 MIN_RESERVE: Final = 64
 MAX_RESERVE: Final = 4096
 """Descriptors that visitors leave to others: a quarter of all, within these."""
@@ -165,8 +164,8 @@ class VisitorGates:
 
 def _access(request: NewProxy) -> AccessList:
     for networks in (request.allow_cidrs, request.deny_cidrs):
-        if len(networks) > MAX_NETWORKS:
-            raise ProxyError(f"a list of networks may have {MAX_NETWORKS} of them")
+        if len(networks) > MAX_PROXY_NETWORKS:
+            raise ProxyError(f"a list of networks may have {MAX_PROXY_NETWORKS} of them")
     try:
         return AccessList(request.allow_cidrs, request.deny_cidrs)
     except ValueError as error:

@@ -27,9 +27,10 @@ class StretchedSecret:
         """None for ever if there is nothing to stretch, or it failed."""
         self._waiting: list[Callable[[], None]] = []
         self._job: Job | None = None
-        if not secret:
-            return
-        text = secret
+        if secret:
+            self._start(pool, secret)
+
+    def _start(self, pool: WorkerPool, text: str) -> None:
         try:
             self._job = pool.submit(lambda: seal_keys.stretch(text), self._done, self._failed)
         except LimitError as error:

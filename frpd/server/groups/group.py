@@ -45,6 +45,7 @@ class Group(Generic[M]):
         self.loop = context.loop
         self.roster: Roster[M] = Roster(request.group_strategy, first)
         self._key = _octets(request.group_key)
+        self._owner = context.owner
         self._terms = terms
         self._port = port
         self._strategy = request.group_strategy or ROUND_ROBIN
@@ -59,6 +60,8 @@ class Group(Generic[M]):
         Raises:
             ProxyError: it may not, with frp's text.
         """
+        if context.owner != self._owner:
+            raise ProxyError(f"group [{self.name}] belongs to another user")
         if terms != self._terms:
             raise ProxyError("group params invalid")
         if port != self._port:

@@ -63,6 +63,8 @@ class ProxyContext:
     """The client's, as it said at login: frp's number, such as ``0.21.0``."""
     peer_user: str = ""
     """The client's, as it said at login."""
+    owner: str | None = None
+    """The user with a section whose client it is; None if it is nobody's."""
     udp_packet_bytes: int = 1500
     """The largest datagram that is carried."""
     udp_session_seconds: float = 60.0

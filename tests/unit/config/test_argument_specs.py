@@ -14,6 +14,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
 )
@@ -39,11 +40,12 @@ def test_specification_is_up_to_date(path: Path) -> None:
     [
         ("frps", "common", SERVER),
         ("frps", "plugins", SERVER_PLUGIN),
+        ("frps", "users", USER),
         ("frpc", "common", CLIENT),
         ("frpc", "proxies", [PROXY, *PROXY_TYPES.values(), *PLUGINS.values()]),
         ("frpc", "visitors", [VISITOR, *VISITOR_TYPES.values()]),
     ],
-    ids=["frps", "plugins", "frpc", "proxies", "visitors"],
+    ids=["frps", "plugins", "users", "frpc", "proxies", "visitors"],
 )
 def test_every_key_can_be_given(role: str, section: str, rows: list[object]) -> None:
     options = options_of(role, section)

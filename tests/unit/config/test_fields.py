@@ -15,6 +15,7 @@ from frpd.config.fields import (
     PROXY_TYPES,
     SERVER,
     SERVER_PLUGIN,
+    USER,
     VISITOR,
     VISITOR_TYPES,
     Rows,
@@ -22,11 +23,13 @@ from frpd.config.fields import (
 from frpd.config.kinds import OWN, SEED, Kind, State
 from frpd.config.proxies import PROXIES
 from frpd.config.server import ServerConfig, ServerPluginConfig
+from frpd.config.users import UserConfig
 from frpd.config.visitors import VISITORS
 
 SCOPES: list[tuple[str, type, Rows, set[str]]] = [
-    ("frps", ServerConfig, SERVER, {"plugins", "heartbeat_timeout_set"}),
+    ("frps", ServerConfig, SERVER, {"plugins", "users", "heartbeat_timeout_set"}),
     ("plugin", ServerPluginConfig, SERVER_PLUGIN, {"name"}),
+    ("user", UserConfig, USER, {"name"}),
     ("frpc", ClientConfig, CLIENT, {"upstream"}),
     *(
         (name, PROXIES[name], PROXY + rows, {"name", "section"})

@@ -186,7 +186,7 @@ def test_a_sealed_login_waits_for_the_stretched_token_and_a_legacy_one_does_not(
     world: World,
 ) -> None:
     house = House(world)
-    secret = house.service._keys.secret
+    secret = house.service._keys.common.secret
     value, secret.value = secret.value, None
     secret._job = object()  # type: ignore[assignment]
     client = SealedClient(house)
@@ -199,7 +199,7 @@ def test_a_sealed_login_waits_for_the_stretched_token_and_a_legacy_one_does_not(
 
 def test_a_message_ahead_of_the_answer_ends_a_login_that_waits(world: World) -> None:
     house = House(world)
-    secret = house.service._keys.secret
+    secret = house.service._keys.common.secret
     value = secret.value
     secret._job = object()  # type: ignore[assignment]
     client = SealedClient(house)
@@ -294,7 +294,7 @@ def test_a_marked_iv_of_a_client_tells_that_its_offer_was_stripped(
 ) -> None:
     caplog.set_level("INFO")
     house = House(world)
-    secret = house.service._keys.secret
+    secret = house.service._keys.common.secret
     value = secret.value
     if late:
         secret.value, secret._job = None, object()  # type: ignore[assignment]

@@ -42,7 +42,11 @@ def other(value: object) -> Any:
 def test_a_live_key_changes_and_any_other_stays_and_is_named(name: str) -> None:
     changes: dict[str, Any] = {name: other(getattr(BASE, name))}
     new = replace(BASE, **changes)
-    key = {"heartbeat_timeout_set": "heartbeat_timeout", "plugins": "[plugin.*]"}.get(name, name)
+    key = {
+        "heartbeat_timeout_set": "heartbeat_timeout",
+        "plugins": "[plugin.*]",
+        "users": "[user.*]",
+    }.get(name, name)
     found = compare(BASE, new)
     expected = (new, (key,), ()) if name in LIVE else (BASE, (), (key,))
     assert found[:3] == expected

@@ -86,7 +86,7 @@ def test_a_sealed_session_lives_on_under_another_token(world: World, mux: bool) 
 
 def test_who_waits_for_the_stretched_token_is_asked_for_the_one_in_force(world: World) -> None:
     house = House(world)
-    first = house.service._keys.secret
+    first = house.service._keys.common.secret
     first.value = None
     first._job = object()  # type: ignore[assignment]
     late = SealedClient(house)
@@ -297,5 +297,5 @@ def test_many_reloads_leave_nothing_behind(world: World) -> None:
         house.reload(vhost_http_port=0, vhost_https_port=free_port(), token=Secret(TOKEN))
         house.reload(vhost_http_port=house.service.config.vhost_https_port)
         house.reload(vhost_https_port=0)
-    world.until(lambda: not house.service._keys.secret.is_pending)
+    world.until(lambda: not house.service._keys.common.secret.is_pending)
     house.until_empty()
