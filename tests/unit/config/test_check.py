@@ -117,6 +117,15 @@ def test_what_is_no_network_is_an_error(text: str) -> None:
     assert "accepted: networks and addresses" in opened.errors[0]
 
 
+@pytest.mark.parametrize("key", ["allow_cidrs", "deny_cidrs"])
+def test_lists_of_visitors_are_networks_and_not_too_many(key: str) -> None:
+    assert proxy(f"local_port = 1\n{key} = 192.0.2.0/24, ::1", "tcp") == []
+    [error] = proxy(f"local_port = 1\n{key} = everybody", "tcp")
+    assert "accepted: networks and addresses" in error
+    [error] = proxy(f"local_port = 1\n{key} = {', '.join(['192.0.2.1'] * 101)}", "tcp")
+    assert "101 networks; accepted: 100 at most" in error
+
+
 @pytest.mark.parametrize("ca", ["/ca", ""])
 def test_an_authority_for_clients_demands_tls_of_them(ca: str) -> None:
     assert server(f"tls_trusted_ca_file = {ca}\n")[0]["tls_only"] is bool(ca)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from frpd.config.check import MAX_PROXY_NETWORKS
 from frpd.config.penalties import PenaltyRules
 from frpd.config.server import ServerConfig
 from frpd.errors import ProxyError
@@ -15,7 +16,7 @@ from frpd.metrics.access import Visit
 from frpd.net.visitor_gate import Crowd, VisitorGate
 from frpd.proto.message.types import CloseProxy, NewProxy, NewVisitorConnResp
 from frpd.proto.message.types import StartWorkConn as Start
-from frpd.server.visitor_gates import MAX_NETWORKS, VisitorGates
+from frpd.server.visitor_gates import VisitorGates
 from tests.helpers.peers import ScriptedClient, Wire
 from tests.helpers.ports import free_port
 from tests.helpers.world import World, world
@@ -106,7 +107,7 @@ def test_visitors_that_outlive_their_proxy_count_for_the_next_one_of_the_name(
 BAD: list[dict[str, Any]] = [
     {"allow_cidrs": ["all"]},
     {"deny_cidrs": ["10.0.0.1/8"]},
-    {"allow_cidrs": ["192.0.2.1"] * (MAX_NETWORKS + 1)},
+    {"allow_cidrs": ["192.0.2.1"] * (MAX_PROXY_NETWORKS + 1)},
     {"max_connection_rate": "many"},
     {"max_connection_rate": "nan"},
     {"max_connection_rate": "-1"},

@@ -54,6 +54,9 @@ def test_what_only_frpd_knows_is_neither_shown_nor_lost() -> None:
     login = Login(user="a", frpd={"v": 1})
     assert content_of(login, {}) == {"user": "a"}
     assert changed_message(login, {"user": "b"}) == Login(user="b", frpd={"v": 1})
+    gate = NewProxy("p", allow_cidrs=["::1"], max_connections=1, max_connection_rate="2")
+    assert content_of(gate, {}) == {"proxy_name": "p"}
+    assert changed_message(gate, {"proxy_name": "p"}) == gate
     work = NewWorkConn("id", nonce=b"n", proof=b"p")
     assert changed_message(work, {"run_id": "x"}) == NewWorkConn("x", nonce=b"n", proof=b"p")
 
