@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.peers import peer_of
+from frpd.config.penalties import NET_BLOCKS
 from frpd.errors import LimitError, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of, join_host_port
@@ -23,6 +24,7 @@ from frpd.net.listener import Listener
 from frpd.net.stream import SocketStream
 from frpd.relay.relay import Relay
 from frpd.selector_loop import SelectorLoop, Timer
+from frpd.server.guard.sources import source_of
 from frpd.transports.base import Dialing
 from frpd.transports.layers import Layer
 from frpd.workers import WorkerPool
@@ -31,7 +33,7 @@ CONTROL: Final = "control socket"
 """REMOTE_ADDR of who came by the control socket; of others it is an address."""
 MAX_CONNECTIONS: Final = 64
 MAX_PER_SOURCE: Final = 32
-"""By TCP, from one address; a browser opens six."""
+"""By TCP, from one source; a browser opens six."""
 HANDSHAKE_SECONDS: Final = 10.0
 
 NOT_TRUSTED: Final = (
@@ -131,7 +133,7 @@ class AdminOffice:
         elif tls is None:
             self._hand_on(stream.detach(), address)
         else:
-            self._open[address[0]] += 1
+            self._open[_source(address[0])] += 1
             self._handshakes.add(_Handshake(self, self._loop, tls, stream, address))
 
     def _control_came(self, stream: SocketStream) -> None:
@@ -155,10 +157,10 @@ class AdminOffice:
         # The control socket has its own room: it is the way in when the port is under attack.
         by_tcp = sum(self._open.values()) - self._open[CONTROL]
         total = self._open[CONTROL] if source == CONTROL else by_tcp
-        return total < MAX_CONNECTIONS and self._open[source] < limit
+        return total < MAX_CONNECTIONS and self._open[_source(source)] < limit
 
     def _hand_on(self, sock: socket.socket, address: tuple[str, int]) -> None:
-        self._open[address[0]] += 1
+        self._open[_source(address[0])] += 1
         if self._server is not None:
             self._server.adopt(sock, address)
             return
@@ -167,9 +169,10 @@ class AdminOffice:
             self._start()
 
     def _over(self, address: tuple[str, int]) -> None:
-        self._open[address[0]] -= 1
-        if self._open[address[0]] <= 0:
-            del self._open[address[0]]
+        source = _source(address[0])
+        self._open[source] -= 1
+        if self._open[source] <= 0:
+            del self._open[source]
 
     # TLS: the web server speaks plain HTTP behind a pair of sockets.
 
@@ -227,6 +230,11 @@ class AdminOffice:
     def _failed(self, error: Exception) -> None:
         _log.error("the admin API has ended: %s: %s", type(error).__name__, error)
         self._server = None
+
+
+def _source(who: str) -> str:
+    """Return whom a connection counts for: of IPv6 a network, which is what people have."""
+    return who if who == CONTROL else source_of(who, NET_BLOCKS)
 
 
 class _Handshake:

@@ -26,9 +26,9 @@ THREADS: Final = 4
 MAX_BODY_BYTES: Final = 1024 * 1024
 MAX_HEAD_BYTES: Final = 32 * 1024
 REQUEST_SECONDS: Final = 15.0
-"""From the first byte of a request to its last."""
+"""From the first byte of a request to its last; of the first one from the connection on."""
 IDLE_SECONDS: Final = 60
-"""Between two requests, or before the first."""
+"""Between two requests."""
 CLEAN_SECONDS: Final = 5
 STOP_SECONDS: Final = 1.0
 SWITCH_SECONDS: Final = 0.0005
@@ -43,9 +43,12 @@ logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 class _Channel(HTTPChannel):  # type: ignore[misc] # waitress is not typed
     """One connection."""
 
-    begun: float | None = None
-    """When the request that is being received began."""
     is_counted = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # When the request that is being received began: who never sends one keeps others out.
+        self.begun: float | None = _clock.now()
+        super().__init__(*args, **options)
 
     def received(self, data: bytes) -> bool:
         if self.begun is None:

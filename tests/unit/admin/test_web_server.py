@@ -113,12 +113,15 @@ def test_many_silent_clients_take_no_worker(running: Running) -> None:
 def test_a_request_that_takes_too_long_is_cut(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running.connect() as slow, running.connect() as idle:
+    with running.connect() as silent, running.connect() as slow, running.connect() as idle:
+        idle.sendall(b"GET /idle HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert "/idle" in answer(idle)
         slow.sendall(b"GET / HTTP/1.1\r\nHost:")
-        wait_until(lambda: any(c.begun for c in _channels(running)), "the request has begun")
+        wait_until(lambda: len(_channels(running)) == 3, "all have come")
         monkeypatch.setattr(web_server, "REQUEST_SECONDS", -1.0)
         running.server.trigger.pull_trigger(lambda: running.server.maintenance(0.0))
         assert slow.recv(1) == b""
+        assert silent.recv(1) == b""
         idle.sendall(b"GET /idle HTTP/1.1\r\nHost: x\r\n\r\n")
         assert "/idle" in answer(idle)
 
