@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.chaos import BACK_SECONDS, ENDS, Chaos, chaos
+from tests.helpers.chaos import BACK_SECONDS, ENDS, HOLE_SECONDS, Chaos, chaos
 from tests.helpers.programs import wait_until
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ROUNDS = 5
-HOLE_SECONDS = 90.0
-"""An xtcp tunnel whose far end was killed is given up after 30 s of silence; users then go on."""
-SPARE_FILES = 14
-"""Work connections in stock (10), and a tunnel of xtcp that is open or not."""
 VICTIMS = pytest.mark.parametrize(
     "victims", [("frps",), ("mux",), ("direct",), ENDS], ids=["frps", "mux", "direct", "all"]
 )
@@ -50,7 +46,7 @@ def repeat(world: Chaos, fault: Callable[[], object], record: Record, rounds: in
     assert first is not None
     holes = round(world.traffic.wait_until_back(HOLE_SECONDS), 1)
     record("seconds_until_back", {"each": seconds, "holes after the last": holes})
-    record("grown", world.check_leaks(first, SPARE_FILES))
+    record("grown", world.check_leaks(first))
 
 
 def test_killed_ends_are_soon_back_and_no_byte_is_wrong(

@@ -42,7 +42,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 LOCAL = "127.0.0.1"
 STEADY = ("steady", "steady-direct", "steady-stcp")
-SPARE_FILES = 14
 
 
 def answers_admin(world: Chaos, end: str) -> bool:
@@ -108,7 +107,7 @@ def test_without_descriptors_who_is_in_stays_in_and_later_all_come_in(
         assert program.process.poll() is None
         assert answers_admin(world, victim)
         record_property("seconds_until_back", seconds)
-        record_property("grown", world.check_leaks({victim: first[victim]}, SPARE_FILES))
+        record_property("grown", world.check_leaks({victim: first[victim]}))
         world.kill(ENDS[1] if victim == "direct" else "direct")  # and clients get in
         world.traffic.wait_until_back(BACK_SECONDS, without=["xtcp"])
 

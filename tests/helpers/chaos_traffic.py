@@ -16,13 +16,15 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.helpers.programs import SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LOCAL = "127.0.0.1"
-SILENT_SECONDS = 8.0
+SILENT_SECONDS = 15.0
 """So long nothing comes: the visitor gives up, as people do."""
 DATAGRAM_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
@@ -231,7 +233,7 @@ class Traffic:
 
         try:
             wait_until(lambda: not missing() or self._wrong, "", seconds)
-        except BaseException as error:
+        except pytest.fail.Exception as error:
             raise AssertionError(f"not back within {seconds:g} s: {missing()}") from error
         self.check()
         return time.monotonic() - begun
