@@ -38,7 +38,7 @@ from bench.tunnel.processes import MeasurementError
 
 SAMPLE_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 0.05
-PAUSE_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 0.15
 RELOAD_SECONDS: Final = 10.0
 RESTLESS_SECONDS: Final = 15.0
 RESTART_SECONDS: Final = 120.0
