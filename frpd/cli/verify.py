@@ -116,8 +116,8 @@ def open_to_others(path: str, config: ServerConfig | ClientSetup) -> Iterator[st
         return
     if stat.S_ISREG(mode) and mode & stat.S_IROTH:
         yield (
-            f"{path} can be read by every user of this machine, and has the token in it;"
-            f" take that right away: chmod o= {path}"
+            "the configuration file can be read by every user of this machine, and has the token"
+            " in it; chmod o= closes it to them"
         )
 
 
