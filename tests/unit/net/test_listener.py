@@ -13,7 +13,13 @@ import pytest
 
 from frpd.net import listener as module
 from frpd.net.address import format_address
-from frpd.net.listener import ACCEPTS_PER_TURN, Listener, ListenError, bind_tcp
+from frpd.net.listener import (
+    ACCEPTS_PER_TURN,
+    KEEPALIVE_INTERVAL_SECONDS,
+    Listener,
+    ListenError,
+    bind_tcp,
+)
 from frpd.net.pace import Pace
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
@@ -105,7 +111,7 @@ def test_connections_are_handed_over_with_their_peer(loop: SelectorLoop, port: P
 
 
 def test_accepted_connections_inherit_their_options(loop: SelectorLoop, stack: ExitStack) -> None:
-    for seconds in (77, 0):
+    for seconds in (77, 10, 0):
         sock = bind_tcp("127.0.0.1", 0, keepalive_seconds=seconds)
         streams: list[SocketStream] = []
         listener = Listener(loop, sock, streams.append)
@@ -118,6 +124,8 @@ def test_accepted_connections_inherit_their_options(loop: SelectorLoop, stack: E
         assert bool(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) == bool(seconds)
         if seconds:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == seconds
+            interval = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            assert interval == min(seconds, KEEPALIVE_INTERVAL_SECONDS)
         streams[0].close()
 
 
