@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tests.helpers.chaos import Census, listening
 from tests.helpers.chaos_traffic import Ask, Channel, Post, Talk, Traffic, echo_posts
+from tests.helpers.middle_box import MiddleBox
 from tests.helpers.programs import BIN, SECONDS, need_tool, wait_until
 from tests.helpers.services import Service, echo
 from tests.helpers.stage import READY, TOKEN, started
@@ -26,7 +27,8 @@ from tests.helpers.wire import Wire, inside
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.helpers.programs import Program, Settings
     from tests.helpers.stage import Stage
@@ -37,7 +39,7 @@ PORTS = {"tcp": 17100, "udp": 17101, "stcp": 17102}
 SK = "wired sk"
 CARRIERS: dict[str, dict[str, object]] = {
     "mux": {},
-    "direct": {"tcp_mux": False},
+    "direct": {"tcp_mux": False, "dial_server_keepalive": 1},
     "tls": {"tls_enable": True},
     "websocket": {"protocol": "websocket"},
     "kcp": {"protocol": "kcp", "server_port": UDP_BIND_PORT},
@@ -57,8 +59,9 @@ class Wired:
         stage: its programs.
         carrier: of CARRIERS.
         stack: closes what is not a program.
-        server: more settings for [common] of frps,
-        client: and of frpc.
+
+    Attributes:
+        box: what ``place_box`` has put on the way.
     """
 
     def __init__(
@@ -66,46 +69,56 @@ class Wired:
         stage: Stage,
         carrier: str,
         stack: contextlib.ExitStack,
-        server: Settings,
-        client: Settings,
     ) -> None:
-        self._stage, self._stack, self.carrier = stage, stack, carrier
+        self.box: MiddleBox | None = None
+        self._stage, self.stack, self.carrier = stage, stack, carrier
         self._ip = need_tool("ip")
         tag = f"frpd-{os.getpid()}-w{next(_numbers)}"
         self.client, self.server = f"{tag}c", f"{tag}s"
         for name in (self.client, self.server):
-            self._stack.callback(self._forget, name)
+            self.stack.callback(self._forget, name)
             self._run("netns", "add", name)
             self.ip(name, "link set lo up")
-        self.wire = self._stack.enter_context(Wire((self.client, self.server)))
+        self.wire = self.stack.enter_context(Wire((self.client, self.server)))
         for name, address in ((self.client, CLIENT), (self.server, SERVER)):
             self.ip(name, f"address add {address}/24 dev wire0")
             self.ip(name, "link set wire0 up")
         self.temporary = stage.folder / "tmp"
         self.temporary.mkdir()
-        services = {
+        services: dict[str, Service | UdpService] = {
             "echo": inside(self.client, lambda: Service(echo)),
             "web": inside(self.client, lambda: Service(echo_posts)),
             "udp": inside(self.client, UdpService),
         }
         for service in services.values():
-            self._stack.callback(service.close)
+            self.stack.callback(service.close)
         self._local = {name: service.port for name, service in services.items()}
+        self.files: dict[str, Path] = {}
+        self.programs: dict[str, Program] = {}
+
+    def begin(self, server: Settings, client: Settings) -> None:
+        """Start the programs and the traffic.
+
+        Args:
+            server: more settings for [common] of frps,
+            client: and of frpc.
+        """
         self.files = {
-            "frps": stage.write({"common": {**self._common(), **server}}),
-            "frpc": stage.write(
+            "frps": self._stage.write({"common": {**self._common(), **server}}),
+            "frpc": self._stage.write(
                 {
-                    "common": {**self._far(), **CARRIERS[carrier], **client},
+                    "common": {**self._far(), **CARRIERS[self.carrier], **client},
                     **self._proxies(),
                 }
             ),
-            "guest": stage.write({"common": {**self._near(), **server}, "stcp_v": self._visitor()}),
+            "guest": self._stage.write(
+                {"common": {**self._near(), **server}, "stcp_v": self._visitor()}
+            ),
         }
-        self.programs: dict[str, Program] = {}
         for end in self.files:
             self.start(end)
         self.traffic: Traffic = inside(self.server, lambda: Traffic(self._channels()))
-        self._stack.callback(self.traffic.end)
+        self.stack.callback(self.traffic.end)
 
     def ip(self, namespace: str, arguments: str) -> None:
         """Run one command of ip(8) in a namespace."""
@@ -133,6 +146,11 @@ class Wired:
     def logins(self) -> int:
         """Return how often the client has logged in."""
         return self.programs["frpc"].count("login to server success")
+
+    def place_box(self) -> None:
+        """Put a box at the client's own BIND_PORT, on the way to the server."""
+        self.box = inside(self.client, lambda: MiddleBox(BIND_PORT, (SERVER, BIND_PORT)))
+        self.stack.callback(self.box.close)
 
     # Visitors.
 
@@ -191,6 +209,7 @@ class Wired:
             "vhost_http_port": HTTP_PORT,
             "statistics_file": "off",
             "shutdown_drain_seconds": 0,
+            "tcp_keepalive": 1,  # without tcp_mux nothing else asks after visitors' connections
             "heartbeat_timeout": HEARTBEATS["heartbeat_timeout"],
             **({f"{self.carrier}_bind_port": UDP_BIND_PORT} if self._has_datagrams() else {}),
             "tcp_mux": CARRIERS[self.carrier].get("tcp_mux", True),
@@ -276,12 +295,19 @@ def _until_steady(program: Program, seconds: float = 1.0) -> None:
 
 @contextlib.contextmanager
 def wired(
-    stage: Stage, carrier: str, *, server: Settings | None = None, client: Settings | None = None
+    stage: Stage,
+    carrier: str,
+    *,
+    server: Settings | None = None,
+    client: Settings | None = None,
+    before: Callable[[Wired], None] | None = None,
 ) -> Iterator[Wired]:
     """Make a lab, see Wired; wait until all traffic runs; at the end every byte was right."""
     with contextlib.ExitStack() as stack:
-        # Programs first: a namespace is gone only when nobody is in it.
-        lab = Wired(stage, carrier, stack, server or {}, client or {})
+        lab = Wired(stage, carrier, stack)
+        if before is not None:
+            before(lab)
+        lab.begin(server or {}, client or {})
         lab.traffic.wait_until_back(SECONDS)
         yield lab
         lab.traffic.check()
