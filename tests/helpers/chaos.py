@@ -179,7 +179,7 @@ class Chaos:
     def wait_for_start(self, end: str) -> None:
         """Wait until it says that it serves, or that its proxies are up, if it says anything."""
         for pattern in self._waits[end]:
-            self.programs[end].wait_for(pattern)
+            self.programs[end].wait_for(pattern, BACK_SECONDS)
 
     def kill(self, *ends: str) -> None:
         """SIGKILL to all of these at once, then start them again."""
