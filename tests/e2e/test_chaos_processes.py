@@ -49,6 +49,7 @@ def repeat(world: Chaos, fault: Callable[[], object], record: Record, rounds: in
     record("grown", world.check_leaks(first))
 
 
+@pytest.mark.timeout(240)
 def test_killed_ends_are_soon_back_and_no_byte_is_wrong(
     stage: Stage, record_property: Record
 ) -> None:

@@ -126,9 +126,8 @@ def yard(request: pytest.FixtureRequest, stage: Stage) -> Iterator[Graveyard]:
     world.close()
 
 
-@pytest.mark.parametrize(
-    "deaths", [50, pytest.param(DEATHS, marks=[pytest.mark.full, pytest.mark.timeout(300)])]
-)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("deaths", [50, pytest.param(DEATHS, marks=pytest.mark.full)])
 def test_of_silent_deaths_with_one_run_id_nothing_is_left(
     yard: Graveyard, echo_port: int, deaths: int, record_property: Record
 ) -> None:

@@ -120,6 +120,7 @@ def test_ends_whose_machines_run_for_ten_years_and_for_a_day_are_at_one(stage: S
             world.traffic.wait_until_back(BACK_SECONDS, without=["xtcp"])
 
 
+@pytest.mark.timeout(120)
 def test_a_port_that_another_program_took_is_named_at_a_restart(
     stage: Stage, echo_port: int
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_proxy_whose_port_another_program_took_is_back_when_it_is_free(
     record_property("seconds_until_back", round(seconds, 1))
 
 
+@pytest.mark.timeout(120)
 def test_a_mute_name_server_delays_only_who_asks_for_a_name(
     stage: Stage, echo_port: int, record_property: Record
 ) -> None:
