@@ -230,6 +230,9 @@ def main() -> int:
         except MeasurementError as error:
             print(f"broken: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("ended before anything was measured, or twice", file=sys.stderr)
+            return 1
 
 
 def run(folder: Path, seconds: float, out: Path | None) -> int:
