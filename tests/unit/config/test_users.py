@@ -140,6 +140,16 @@ DOMAINS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map(".".join)
 WILDCARDS = st.one_of(DOMAINS, DOMAINS.map("*.".__add__), st.just("*"))
 
 
+def test_a_long_name_is_held_against_many_stars_at_once() -> None:
+    # By a regular expression this takes longer than anybody lives.
+    known = owners(ann=("a*" * 100 + "b",), bob=("*ab*ab", "x*x"))
+    assert known.of_name("a" * 5000) is None
+    assert known.of_name("a" * 5000 + "b") == "ann"
+    assert [known.of_name(name) for name in ("ab-ab", "abb", "aab", "xx", "x")] == [
+        "bob", None, None, "bob", None,
+    ]  # fmt: skip
+
+
 @given(st.lists(st.lists(PATTERNS, max_size=3), max_size=4), NAMES)
 def test_no_name_is_two_users_whatever_their_patterns(patterns: list[list[str]], name: str) -> None:
     users = [UserConfig(name=str(n), allow_names=tuple(own)) for n, own in enumerate(patterns)]
