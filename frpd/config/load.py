@@ -215,6 +215,8 @@ def _users(
             readers[name], users[name] = reader, UserConfig(name=name, **values)
             if values["token"] and values["token"] == config.token:
                 reader.warn("token", "the same as that of [common]: everybody has it")
+            if not (values["token"] or config.token):
+                reader.warn("token", "none here nor in [common]: anybody can be this user")
     check_users(users, readers)
     if config.authentication_method == "oidc" and (users or config.users_only):
         message = "oidc knows no sections [user.NAME]: who they are there, their tokens say"

@@ -170,7 +170,7 @@ def check_users(users: dict[str, UserConfig], readers: dict[str, SectionReader])
 def _doubles(users: Iterable[UserConfig]) -> Iterator[tuple[str, str, str, str]]:
     """Yield patterns of names that belong to two users: user, pattern, first user, its pattern."""
     known: dict[str, str] = {}
-    by_letters: dict[int, list[tuple[str, str]]] = {}
+    by_letters: dict[tuple[int, bool], list[tuple[str, str]]] = {}
     for user in users:
         for pattern in user.allow_names:
             first = known.setdefault(pattern, user.name)
@@ -179,17 +179,17 @@ def _doubles(users: Iterable[UserConfig]) -> Iterator[tuple[str, str, str, str]]
                 continue
             if ANY not in pattern:
                 continue
-            rivals = by_letters.setdefault(_letters(pattern), [])
-            for owner, other in rivals:
-                if owner != user.name and _may_meet(pattern, other):
-                    yield user.name, pattern, owner, other
-            rivals.append((user.name, pattern))
+            letters, is_prefix = _letters(pattern), _is_prefix(pattern)
+            # Prefixes, of which there may be thousands, meet only when they are equal.
+            for kind in (False,) if is_prefix else (False, True):
+                for owner, other in by_letters.get((letters, kind), ()):
+                    if owner != user.name and _may_meet(pattern, other):
+                        yield user.name, pattern, owner, other
+            by_letters.setdefault((letters, is_prefix), []).append((user.name, pattern))
 
 
 def _may_meet(one: str, other: str) -> bool:
     """Whether a name fits both patterns, which are as long as each other without their stars."""
-    if _is_prefix(one) and _is_prefix(other):
-        return one == other
     row = [True, *(False for _ in other)]
     for place, letter in enumerate(other):  # what the empty pattern fits
         row[place + 1] = row[place] and letter == ANY

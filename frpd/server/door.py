@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Final
 
 from frpd.config.penalties import NET_BLOCKS, NetBlockSize
+from frpd.config.server import ServerConfig
 from frpd.net.pace import Pace
 from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.guard.sources import source_of
@@ -53,6 +54,16 @@ class DoorLimits:
     max_pending: int
     max_pending_per_source: int
     net_block_size: NetBlockSize = NET_BLOCKS
+
+
+def login_limits(config: ServerConfig) -> DoorLimits:
+    """Return what clients are held to until they have logged in."""
+    return DoorLimits(
+        timeout_seconds=config.login_timeout_seconds,
+        max_pending=config.max_pending_connections,
+        max_pending_per_source=config.max_pending_per_source,
+        net_block_size=config.per_source_net_block_size,
+    )
 
 
 class Door:

@@ -38,7 +38,7 @@ from frpd.server.bound_ports import bind_ports, sort_out
 from frpd.server.connection import Connection
 from frpd.server.control import ControlSession
 from frpd.server.datagram_port import DatagramPorts
-from frpd.server.door import Door, DoorLimits
+from frpd.server.door import Door, login_limits
 from frpd.server.entrances import Speech, entrances
 from frpd.server.figures import ServerFigures, take_figures
 from frpd.server.fittings import Fittings, load_fittings
@@ -101,11 +101,11 @@ class Service:
         self._config = config
         self._entropy = entropy
         self._keys = KeyRing.begin(pool, config, entropy)
-        self._door = Door(loop, _login_limits(config), expected=self._expected_connections)
+        self._door = Door(loop, login_limits(config), expected=self._expected_connections)
         self._guard = ClientGuard(loop.now, config)
         self._guesses = Guesses(loop.now, config)
         self._balancers = Balancers(
-            loop, config.accept_proxy_protocol, _login_limits(config), self._guard.is_too_fast
+            loop, config.accept_proxy_protocol, login_limits(config), self._guard.is_too_fast
         )
         self._pipes = PipePool(config.splice_pipe_bytes, config.splice_budget_bytes)
         self._windows = WindowBudget(config.window_budget_bytes, MAX_WINDOW_BYTES)
@@ -254,6 +254,7 @@ class Service:
             socks = self._entrances.bind_missing(wanted)
         except ListenError as error:
             self._datagram_ports.drop(datagrams)
+            keys.retire(self._keys)
             if error.errno == errno.EADDRINUSE:
                 self.proxy_desk.explain_taken_port(error.address, error.port)
             raise
@@ -273,8 +274,8 @@ class Service:
         self._nat_holes.use(config)
         self._guard.use(config)
         self._guesses.use(config)
-        self._door.use(_login_limits(config))
-        self._balancers.use(config.accept_proxy_protocol, _login_limits(config))
+        self._door.use(login_limits(config))
+        self._balancers.use(config.accept_proxy_protocol, login_limits(config))
         self._vhosts.use(config, fittings.page)
         # A certificate of our own is made once.
         layers = self._reception.layers
@@ -494,12 +495,3 @@ class Service:
         if connection.is_mux and not config.heartbeat_timeout_set:
             return 0.0  # yamux has its own; newer clients send no pings there
         return float(config.heartbeat_timeout)
-
-
-def _login_limits(config: ServerConfig) -> DoorLimits:
-    return DoorLimits(
-        timeout_seconds=config.login_timeout_seconds,
-        max_pending=config.max_pending_connections,
-        max_pending_per_source=config.max_pending_per_source,
-        net_block_size=config.per_source_net_block_size,
-    )

@@ -10,13 +10,23 @@ import pytest
 
 from frpd.admin.config_view import MASK, client_view, server_view, text_of
 from frpd.config.client import ClientConfig, ClientSetup
-from frpd.config.fields import CLIENT, PLUGINS, PROXY, PROXY_TYPES, SERVER, VISITOR, VISITOR_TYPES
+from frpd.config.fields import (
+    CLIENT,
+    PLUGINS,
+    PROXY,
+    PROXY_TYPES,
+    SERVER,
+    USER,
+    VISITOR,
+    VISITOR_TYPES,
+)
 from frpd.config.kinds import Field, Kind
 from frpd.config.params import Params
 from frpd.config.ports import PortSet
 from frpd.config.proxies import PROXIES
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
+from frpd.config.users import UserConfig
 from frpd.config.visitors import VISITORS
 
 HIDDEN = "s3cr3t"
@@ -55,6 +65,15 @@ def test_no_secret_of_a_server_is_shown() -> None:
     assert HIDDEN not in json.dumps(view)
     for key in values:
         assert row_of(view, key)["value"] == MASK
+
+
+def test_no_token_of_a_user_is_shown() -> None:
+    user = UserConfig(name="ann", allow_domains=("a.example", "*.b.example"), **hidden(USER))
+    view: dict[str, Any] = server_view(ServerConfig(users=(user,)))
+    assert HIDDEN not in json.dumps(view)
+    rows = {row["key"]: row for row in view["users"]["user.ann"]}
+    assert (rows["token"]["value"], rows["token"]["live"]) == (MASK, True)
+    assert rows["allow_domains"]["value"] == "a.example,*.b.example"
 
 
 def test_no_secret_of_a_client_is_shown() -> None:

@@ -79,6 +79,11 @@ def test_tokens_that_several_know_are_pointed_out(tmp_path: Path) -> None:
     assert "each can be the other" in warnings[1]
 
 
+def test_a_user_that_anybody_can_be_is_pointed_out(tmp_path: Path) -> None:
+    (warning,) = load(tmp_path, "[user.a]\n").warnings
+    assert warning.endswith("[user.a] token: none here nor in [common]: anybody can be this user")
+
+
 def owners(**allowed: tuple[str, ...]) -> Owners:
     return Owners(
         UserConfig(name=name, allow_domains=patterns, allow_names=patterns)
