@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import struct
 import time
 from functools import partial
@@ -11,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers.programs import wait_until, want_descriptors
+from tests.helpers.programs import SECONDS, wait_until, want_descriptors
 from tests.helpers.visitors import echoes, exchange, is_over, visit
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from tests.helpers.stage import Stage, Tunnel
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Record = Callable[[str, object], None]
 
 YAMUX_SYN = struct.pack(">BBHII", 0, 1, 1, 1, 0)
+YAMUX_PING = struct.pack(">BBHII", 0, 2, 1, 0, 7)
 YAMUX_DATA = struct.pack(">BBHII", 0, 0, 1, 1, 1000)
 OPENINGS = {
     "nothing": b"",
@@ -128,3 +129,35 @@ def test_a_work_connection_for_an_unknown_client_is_closed(stage: Stage, echo_po
         wait_until(lambda: is_over(stranger), "it is closed")
     tunnel.frps.wait_for("no client has run id")
     assert echoes(tunnel.ports["echo"], os.urandom(1000))
+
+
+def is_dropped(port: int, host: str) -> bool:
+    """Return whether who comes from there is reset; else its ping was answered."""
+    try:  # it may be reset while it still connects
+        with socket.create_connection(("127.0.0.1", port), SECONDS, (host, 0)) as stranger:
+            stranger.sendall(YAMUX_PING)
+            return stranger.recv(1) != b"\0"
+    except ConnectionError:
+        return True
+
+
+def test_who_has_a_wrong_token_is_soon_refused_and_others_are_not(
+    stage: Stage, echo_port: int
+) -> None:
+    server = {
+        "per_source_penalties": "authfail:600",
+        "per_source_penalty_exempt_list": "192.0.2.0/24",
+        "deny_cidrs": "127.0.0.3",
+    }
+    tunnel = stage.tunnel(
+        {"echo": echo_port}, server=server, client={"connect_server_local_ip": "127.0.0.2"}
+    )
+    bad = {"server_addr": "127.0.0.1", "server_port": tunnel.bind_port, "token": "wrong"}
+    assert stage.frpc(bad | {"login_fail_exit": True}, {}).wait() == 1
+    tunnel.frps.wait_for(r"penalty: 127\.0\.0\.1 refused for 600 s \(authfail\)")
+    said = tunnel.frps.count("closed before login: ")
+    for host in ("127.0.0.1", "127.0.0.3") * 3:
+        assert is_dropped(tunnel.bind_port, host)
+    assert tunnel.frps.count("closed before login: ") == said
+    assert not is_dropped(tunnel.bind_port, "127.0.0.2")
+    assert echoes(tunnel.ports["echo"])
