@@ -26,6 +26,7 @@ WORDS: Final = (
             fields.PROXY,
             fields.VISITOR,
             fields.SERVER_PLUGIN,
+            fields.USER,
             *fields.PROXY_TYPES.values(),
             *fields.VISITOR_TYPES.values(),
             *fields.PLUGINS.values(),
@@ -96,9 +97,16 @@ def seeds() -> Iterator[bytes]:
         "max_pool_count = 017\ndashboard_user = admin\ndashboard_pwd = 'x'\nunknwon = 1\n"
         "subdomain_host = Example.com\n[plugin.a]\naddr = 127.0.0.1:9000\npath = /h\nops = Login\n"
     )
+    users = (
+        "[common]\ntoken = t\nallow_cidrs = 10.0.0.0/8,::1\nper_source_penalties = authfail:5s\n"
+        "allow_ports = 6000-6999\nusers_only = true\nper_source_penalty_exempt_list = 192.0.2.1\n"
+        "[user.ann]\ntoken = a\nallow_ports = 6000-6009\nallow_names = a.*,*-a-*\nmax_clients = 3\n"
+        "allow_domains = *.a.example,b.example\ndeny_cidrs = 0.0.0.0/0\n[user.bob.x]\ntoken = a\n"
+    )
     for form in (0, 1, 4, 5):
         yield bytes((form,)) + client.encode()
     for form in (2, 3):
         yield bytes((form,)) + server.encode()
+        yield bytes((form,)) + users.encode()
     yield b"\0\xef\xbb\xbf[common]\r\ntoken = caf\xe9 \r\n{{- .Envs.NOTHING -}}\n"
     yield b"\0[DEFAULT]\na = %(b)s\nb = %(a)s\n[common]\nuser = %(a)s%(a)s\n"
