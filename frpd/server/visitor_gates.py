@@ -77,7 +77,8 @@ class VisitorGates:
         self._config = config
         self.total.limit = config.max_connections
         for name, wish in self._wishes.items():
-            self._crowds[name].limit = self._least(wish)
+            if (crowd := self._crowds.get(name)) is not None:  # an xtcp proxy has none
+                crowd.limit = self._least(wish)
         self.ports_changed(self._ports_used)
 
     def ports_changed(self, ports_used: int) -> None:
