@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from functools import partial
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_long_step_is_followed_by_a_rest(loop: SelectorLoop, clock: MockClock)
     while len(made) < 3:
         loop.run_turn()
         clock.advance(step / 10)
-    for before, after in zip(made, made[1:], strict=False):
+    for before, after in itertools.pairwise(made):
         assert after - before == pytest.approx(step * (1 + RESTS), abs=step / 4)
 
 
