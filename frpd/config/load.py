@@ -202,11 +202,11 @@ def _users(
     """Read the sections of users. They inherit nothing: [user.a.b] is no part of [user.a]."""
     users: dict[str, UserConfig] = {}
     readers: dict[str, SectionReader] = {}
-    for section in text.tree.sections:
+    sections = text.tree.sections
+    for section in sections:
         if section.startswith(USER_PREFIX):
             name = section.removeprefix(USER_PREFIX)
-            kept = {section, ROOT}
-            own = {one: keys for one, keys in text.tree.sections.items() if one in kept}
+            own = {one: sections[one] for one in (ROOT, section) if one in sections}
             reader = SectionReader(replace(text.tree, sections=own), section, problems)
             reader.report_unknown(USER)
             values = reader.read(USER)
