@@ -83,6 +83,7 @@ class Stage:
         self._files += 1
         path = self.folder / (name or f"frp-e2e-{self._files}")
         path.write_text(sections if isinstance(sections, str) else ini(sections))
+        path.chmod(0o600)  # there is a token in it
         return path
 
     def frps(self, common: Settings, *, folder: Path = BIN) -> Program:
