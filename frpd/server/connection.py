@@ -212,7 +212,9 @@ class Connection:
         """The stream ended, or its first message makes no sense: an offence before login."""
         stream.abort()
         if self._trusted:
-            _log.warning("%s: stream closed: %s", stream.endpoint.describe(), reason)
+            # Who only leaves may leave thousands of streams at once.
+            tell = _log.debug if offence is Offence.NOAUTH else _log.warning
+            tell("%s: stream closed: %s", stream.endpoint.describe(), reason)
         elif not self._over:
             self._refuse(reason, offence)
 

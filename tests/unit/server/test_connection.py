@@ -286,6 +286,21 @@ def test_after_login_a_silent_stream_goes_alone(world: World) -> None:
     assert client.control.stream.end == ""
 
 
+def test_a_client_that_leaves_fills_no_log_with_its_silent_streams(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(world)
+    client = house.client()
+    assert client.mux is not None
+    for _ in range(50):
+        client.mux.open()
+    world.settle()
+    client.close()
+    world.until(lambda: not house.service.controls, "it is gone")
+    assert "stream closed" not in caplog.text
+    assert len(caplog.records) < 10
+
+
 def test_a_crowd_that_says_nothing_pushes_out_only_itself(world: World) -> None:
     house = House(world, max_pending_per_source=5)
     crowd = [house.connect() for _ in range(12)]
