@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ __all__ = ["world"]
 class Scene(Guest):
     """A client with one sudp visitor that has a session."""
 
-    def __init__(self, world: World, *, mux: bool = True) -> None:
-        super().__init__(world, mux=mux, kind=SudpVisitorConfig)
+    def __init__(self, world: World, *, mux: bool = True, **fields: Any) -> None:
+        super().__init__(world, mux=mux, kind=SudpVisitorConfig, **fields)
         self.entered: Session = self.enter()
 
     def user_socket(self) -> socket.socket:
@@ -137,3 +138,18 @@ def test_the_port_goes_with_the_session_and_closing_leaves_nothing(world: World)
     world.until(lambda: scene.port_visitor.phase is Phase.CLOSED)
     udp_socket("127.0.0.1", scene.port).close()
     scene.service.close()
+
+
+def test_a_user_too_many_is_not_heard_until_another_has_left(world: World) -> None:
+    scene = Scene(world, max_connections=1)
+    ann, bob = scene.user_socket(), scene.user_socket()
+    ann.send(b"from ann")
+    talker = scene.admit()
+    assert [data for _, data in hear(world, talker)] == [b"from ann"]
+    bob.send(b"from bob")
+    ann.send(b"ann again")
+    assert [data for _, data in hear(world, talker)] == [b"ann again"]
+    assert scene.port_visitor.counters.connections_open == 1
+    world.pass_time(scene.port_visitor.context.udp_session_seconds + 5.0, 5.0)
+    bob.send(b"now bob")
+    assert [data for _, data in hear(world, scene.admit())] == [b"now bob"]
