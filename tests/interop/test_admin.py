@@ -26,7 +26,7 @@ class Scene:
         self.echo_port = echo_port
         self.bind_port = free_port()
         common = {"bind_addr": "127.0.0.1", "bind_port": self.bind_port}
-        stage.frps(common | {"allow_ports": "12000-32000"})
+        stage.frps(common | {"allow_ports": "10000-19999"})
 
     def frpc(self, folder: Path, settings: dict[str, object]) -> Frpc:
         common = {"server_addr": "127.0.0.1", "server_port": self.bind_port, **settings}
