@@ -149,6 +149,7 @@ def open_stage() -> Iterator[Stage]:
     folder = Path(tempfile.mkdtemp(prefix="frpd-splice-"))
     folder.chmod(0o755)
     stage = Stage(folder)
+    stage.file_mode = 0o644
     yield stage
     stage.close()
     shutil.rmtree(folder)

@@ -63,6 +63,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.file_mode = 0o600  # there is a token in each; a program of another user needs more
         self._programs: list[Program] = []
         self._files = 0
 
@@ -83,7 +84,7 @@ class Stage:
         self._files += 1
         path = self.folder / (name or f"frp-e2e-{self._files}")
         path.write_text(sections if isinstance(sections, str) else ini(sections))
-        path.chmod(0o600)  # there is a token in it
+        path.chmod(self.file_mode)
         return path
 
     def frps(self, common: Settings, *, folder: Path = BIN) -> Program:
