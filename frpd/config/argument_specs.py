@@ -217,31 +217,29 @@ _PROXY_GROUPS: Final = {
     **{f"type {name}": rows for name, rows in PROXY_TYPES.items()},
     **{f"plugin {name}": rows for name, rows in PLUGINS.items()},
 }
+
+
+def _named_sections(name: str, prefix: str, rows: Rows) -> Option:
+    """Return the option for all sections [prefix.NAME] of frps.ini."""
+    return Option(
+        name,
+        "list of dict",
+        f"Sections [{prefix}.NAME].",
+        options=(
+            Option("name", "str", f"What follows `{prefix}.`.", required=True),
+            *key_options(rows, {}),
+            _EXTRA,
+        ),
+    )
+
+
 _SECTIONS: Final = {
     "frps": (
         Option(
             "common", "dict", "The keys of [common].", options=(*key_options(SERVER, {}), _EXTRA)
         ),
-        Option(
-            "plugins",
-            "list of dict",
-            "Sections [plugin.NAME].",
-            options=(
-                Option("name", "str", "What follows `plugin.`.", required=True),
-                *key_options(SERVER_PLUGIN, {}),
-                _EXTRA,
-            ),
-        ),
-        Option(
-            "users",
-            "list of dict",
-            "Sections [user.NAME].",
-            options=(
-                Option("name", "str", "What follows `user.`.", required=True),
-                *key_options(USER, {}),
-                _EXTRA,
-            ),
-        ),
+        _named_sections("plugins", "plugin", SERVER_PLUGIN),
+        _named_sections("users", "user", USER),
     ),
     "frpc": (
         Option(

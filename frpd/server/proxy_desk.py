@@ -116,7 +116,7 @@ class ProxyDesk:
         old, self._config = self._config, config
         self._gates.use(config)
         for control in self._clients:
-            control.visitors.limit = self._max_visitors(control)
+            control.visitors.limit = config.max_connections_per_client
         return (*self._outside_of_ports(old, config), *self._outside_of_users(old, config))
 
     def _outside_of_users(self, old: ServerConfig, config: ServerConfig) -> Iterator[str]:
@@ -191,7 +191,7 @@ class ProxyDesk:
         """Return what a proxy of this client is made with."""
         name, tell = request.proxy_name, self._tell
         kind, log = request.proxy_type or "tcp", control.log.prefixed(name)
-        control.visitors.limit = self._max_visitors(control)
+        control.visitors.limit = self._config.max_connections_per_client
         self._clients.add(control)
         tcp_ports, udp_ports = self._ports_of(control)
         gate = self._gates.gate(
@@ -237,11 +237,6 @@ class ProxyDesk:
         if ports is None:
             return self.tcp_ports, self.udp_ports
         return self.tcp_ports.narrowed(ports), self.udp_ports.narrowed(ports)
-
-    def _max_visitors(self, control: ControlSession) -> int:
-        """Return how many visitors all proxies of a client may have; 0 is any number."""
-        del control
-        return self._config.max_connections_per_client
 
     def _ports_changed(self) -> None:
         self._gates.ports_changed(len(self.tcp_ports) + len(self.udp_ports))
