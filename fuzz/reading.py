@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from frpd.errors import RemoteProtocolError
+
+HTTP_WORDS: Final = (
+    *(
+        b"Connection Content-Length Transfer-Encoding chunked Upgrade Host Expect 100-continue"
+        b" close keep-alive Trailer TE trailers HTTP/1.0 HTTP/1.1 OPTIONS CONNECT http:// :443 %2F"
+        b" X-Forwarded-For X_Real_IP Proxy-Authorization websocket h2c"
+    ).split(),
+    b"\r\n",
+    b"\r\n\r\n",
+    b": ",
+    b", ",
+)
+"""What heads of HTTP are made of."""
 
 
 class Choices:

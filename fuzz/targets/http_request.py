@@ -21,24 +21,14 @@ from frpd.proto.http.head import (
 )
 from frpd.proto.http.host import canonical_host, port_of
 from frpd.proto.http.rewrite import ForwardRules, RequestRules, render_request
-from fuzz.reading import Choices, cut
+from fuzz.reading import HTTP_WORDS, Choices, cut
 
 _RULES: Final = (
     ForwardRules(),
     RequestRules(host_rewrite="service.example", headers={"X-Set": "1"}, visitor_ip="192.0.2.1"),
 )
 _OWN: Final = Validators('"a"', 784111777)
-WORDS: Final = (
-    *(
-        b"Connection Content-Length Transfer-Encoding chunked Upgrade Host Expect 100-continue"
-        b" close keep-alive Trailer TE trailers HTTP/1.0 HTTP/1.1 OPTIONS CONNECT http:// :443 %2F"
-        b" X-Forwarded-For X_Real_IP Proxy-Authorization websocket h2c"
-    ).split(),
-    b"\r\n",
-    b"\r\n\r\n",
-    b": ",
-    b", ",
-)
+WORDS: Final = HTTP_WORDS
 
 
 def one(data: bytes) -> None:

@@ -13,21 +13,11 @@ from frpd.proto.http.body import ChunkedBody, FixedBody, NoBody, UntilClose
 from frpd.proto.http.errors import HttpError
 from frpd.proto.http.head import ResponseHead, head_end, parse_response, response_framing
 from frpd.proto.http.rewrite import AnswerRules, render_response
-from fuzz.reading import Choices, cut
+from fuzz.reading import HTTP_WORDS, Choices, cut
 
 _METHODS: Final = ("GET", "HEAD", "CONNECT", "POST")
 _RULES: Final = AnswerRules({"X-Set": "1"})
-WORDS: Final = (
-    *(
-        b"Connection Content-Length Transfer-Encoding chunked Upgrade Host Expect 100-continue"
-        b" close keep-alive Trailer TE trailers HTTP/1.0 HTTP/1.1 OPTIONS CONNECT http:// :443 %2F"
-        b" X-Forwarded-For X_Real_IP Proxy-Authorization websocket h2c"
-    ).split(),
-    b"\r\n",
-    b"\r\n\r\n",
-    b": ",
-    b", ",
-)
+WORDS: Final = HTTP_WORDS
 
 
 def one(data: bytes) -> None:
