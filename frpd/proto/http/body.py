@@ -79,10 +79,8 @@ _TRAILER_LINE_BEGUN = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+\r?+")
 class Framing(Protocol):
     """Where a body ends. One for each message; after an HttpError it is of no more use."""
 
-    @property
-    def over(self) -> bool:
-        """The body is complete."""
-        ...
+    over: bool
+    """The body is complete."""
 
     def opaque(self) -> int:
         """Return how many of the next bytes are pure payload; 0: they must be shown to take()."""
@@ -112,12 +110,10 @@ class Framing(Protocol):
 class NoBody:
     """A message without content."""
 
-    __slots__ = ()
+    __slots__ = ("over",)
 
-    @property
-    def over(self) -> bool:
-        """Always."""
-        return True
+    def __init__(self) -> None:
+        self.over = True
 
     def opaque(self) -> int:
         """See Framing."""
@@ -140,15 +136,11 @@ class NoBody:
 class FixedBody:
     """Content-Length bytes."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_left", "over")
 
     def __init__(self, nbytes: int) -> None:
         self._left = nbytes
-
-    @property
-    def over(self) -> bool:
-        """See Framing."""
-        return not self._left
+        self.over = not nbytes
 
     def opaque(self) -> int:
         """See Framing."""
@@ -159,11 +151,13 @@ class FixedBody:
         if nbytes > self._left:
             raise LocalProtocolError("more payload than the message has")
         self._left -= nbytes
+        self.over = not self._left
 
     def take(self, data: Buffer) -> int:
         """See Framing."""
         taken = min(self._left, len(data))
         self._left -= taken
+        self.over = not self._left
         return taken
 
     def eof(self) -> None:
@@ -175,32 +169,27 @@ class FixedBody:
 class UntilClose:
     """All bytes until the connection closes: responses only."""
 
-    __slots__ = ("_over",)
+    __slots__ = ("over",)
 
     def __init__(self) -> None:
-        self._over = False
-
-    @property
-    def over(self) -> bool:
-        """See Framing."""
-        return self._over
+        self.over = False
 
     def opaque(self) -> int:
         """See Framing."""
-        return 0 if self._over else ENDLESS
+        return 0 if self.over else ENDLESS
 
     def passed(self, nbytes: int) -> None:
         """See Framing."""
-        if nbytes and self._over:
+        if nbytes and self.over:
             raise LocalProtocolError("payload after the end")
 
     def take(self, data: Buffer) -> int:
         """See Framing."""
-        return 0 if self._over else len(data)
+        return 0 if self.over else len(data)
 
     def eof(self) -> None:
         """See Framing."""
-        self._over = True
+        self.over = True
 
 
 class ChunkedBody:
@@ -213,14 +202,14 @@ class ChunkedBody:
         "_left",
         "_line",
         "_line_room",
-        "_over",
         "_trailer_fields",
         "_trailer_room",
+        "over",
     )
 
     def __init__(self) -> None:
         self._left = 0  # payload of the chunk under way
-        self._over = False
+        self.over = False
         self._line = _FIRST_SIZE  # the framing that comes next,
         self._begun = _FIRST_SIZE_BEGUN  # how it may begin,
         self._line_room = _MAX_LINE_BYTES  # how long it may be,
@@ -228,11 +217,6 @@ class ChunkedBody:
         self._extension_room = MAX_EXTENSIONS_BYTES
         self._trailer_room = MAX_TRAILER_BYTES
         self._trailer_fields = 0
-
-    @property
-    def over(self) -> bool:
-        """See Framing."""
-        return self._over
 
     def opaque(self) -> int:
         """See Framing."""
@@ -247,7 +231,7 @@ class ChunkedBody:
     def take(self, data: Buffer) -> int:
         """See Framing."""
         position, end = 0, len(data)
-        while position < end and not self._over:
+        while position < end and not self.over:
             left = self._left
             # What take_line() does with most chunks, without its calls. A chunk that reaches
             # beyond the data may be longer than a position can be.
@@ -277,7 +261,7 @@ class ChunkedBody:
 
     def eof(self) -> None:
         """See Framing."""
-        if not self._over:
+        if not self.over:
             raise HttpError(400, "chunked body cut short")
 
     def _take_held(self, data: Buffer, position: int) -> int:
@@ -320,7 +304,7 @@ class ChunkedBody:
 
     def _trailer_read(self, line: bytes) -> None:
         if line == b"\r\n":
-            self._over = True
+            self.over = True
             return
         self._trailer_room -= len(line)
         self._trailer_fields += 1

@@ -140,6 +140,11 @@ _PROTOCOL = re.compile(rf"{TCHAR}++(?:/{TCHAR}++)?")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 _NO_OPTIONS: Final[frozenset[str]] = frozenset()
+# What nearly every Connection field says, as it is spelled: nothing to take apart.
+_USUAL_OPTIONS: Final = {
+    value: frozenset((value.lower(),))
+    for value in ("close", "Close", "keep-alive", "Keep-Alive", "upgrade", "Upgrade")
+}
 _SPECIAL: Final = frozenset(
     {"connection", "content-length", "expect", "transfer-encoding", "upgrade"}
 )
@@ -187,22 +192,11 @@ def parse_request(head: bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> R
     form, host, path = _parse_target(method, target)
     own_host = _host_field(fields, names, version)
     special = _SPECIAL.intersection(names)
+    # By position, here and in parse_response(): names would cost as much as the object.
     result = RequestHead(
-        version=version,
-        fields=fields,
-        names=names,
-        options=_NO_OPTIONS,
-        chunked=False,
-        content_length=None,
-        method=method,
-        target=target,
-        form=form,
-        host=own_host if host is None else host,
-        path=path,
-        body=_NO_BODY,
-        expects_continue=False,
-        upgrade="",
-    )
+        version, fields, names, _NO_OPTIONS, False, None,
+        method, target, form, own_host if host is None else host, path, _NO_BODY, False, "",
+    )  # fmt: skip
     if special:
         _read_request_fields(result, special)
     return result
@@ -221,16 +215,11 @@ def parse_response(head: bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> 
     try:
         fields = parse_fields(text, match.end(), limits.field_count)
         names = [name.lower() for name, _ in fields]
+        minor, status, reason = match.groups("")
+        version = (1, 1) if minor == "1" else (1, 0)
         result = ResponseHead(
-            version=(1, 1) if match[1] == "1" else (1, 0),
-            fields=fields,
-            names=names,
-            options=_NO_OPTIONS,
-            chunked=False,
-            content_length=None,
-            status=int(match[2]),
-            reason=match[3] or "",
-        )
+            version, fields, names, _NO_OPTIONS, False, None, int(status), reason
+        )  # fmt: skip
         special = _SPECIAL.intersection(names)
         if special:
             _read_common_fields(result, special)
@@ -298,7 +287,8 @@ def _parse_target(method: str, target: str) -> tuple[Form, str | None, str]:
         _check_authority(target, port_needed=True)
         return Form.AUTHORITY, target, ""
     if target[0] == "/":
-        return Form.ORIGIN, None, _decoded(target.partition("?")[0])
+        path = target.partition("?")[0]
+        return Form.ORIGIN, None, _decoded(path) if "%" in path else path
     if target == "*":
         if method != "OPTIONS":
             raise HttpError(400, "asterisk without OPTIONS")
@@ -352,9 +342,9 @@ def _host_field(fields: Fields, names: list[str], version: Version) -> str:
 def _read_common_fields(head: _Head, special: frozenset[str]) -> None:
     """Set connection options and framing."""
     if "connection" in special:
-        head.options = frozenset(
-            option.lower() for option in split_list(head.get_all("connection"))
-        )
+        values = head.get_all("connection")
+        usual = _USUAL_OPTIONS.get(values[0]) if len(values) == 1 else None
+        head.options = usual or frozenset(map(str.lower, split_list(values)))
     length = "content-length" in special
     if "transfer-encoding" in special:
         if length:
