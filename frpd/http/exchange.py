@@ -13,6 +13,7 @@ a loss is passed on as a reset, so that a cut answer never looks complete.
 from __future__ import annotations
 
 import enum
+import logging
 import math
 from typing import Final
 
@@ -197,14 +198,16 @@ class Exchange:
     # To the service.
 
     def _call_for_work(self) -> None:
+        site = self.site
+        call = site.call(self._visitor.peer, self._work_came, self._no_work)
+        if self._phase is not _Phase.CALLING:
+            return  # work, or an end, has come already
+        if self.site is site:  # it may have failed already, and another one be asked
+            self._call = call
         if self._request.over:
             self._request.listen()
         else:
             self._visitor.stream.watch(None, None)  # the body waits where it is
-        site = self.site
-        call = site.call(self._visitor.peer, self._work_came, self._no_work)
-        if self.site is site:  # it may have failed already, and another one be asked
-            self._call = call
 
     def _no_work(self, error: FrpError) -> None:
         self._call = None
@@ -484,14 +487,15 @@ class Exchange:
                 user="" if site.admits(None) else user_of(head),
                 **facts_of(head),
             )
-        site.log.info(
-            '%s "%s %s" %s, %d bytes in, %d bytes out, %.3f s%s',
-            visitor.describe(),
-            head.method,
-            what_is_asked(head),
-            status or "-",
-            self.bytes_in,
-            self.bytes_out,
-            visitor.loop.now() - self._begun,
-            f" ({reason})" if reason else "",
-        )
+        if site.log.enabled(logging.INFO):
+            site.log.info(
+                '%s "%s %s" %s, %d bytes in, %d bytes out, %.3f s%s',
+                visitor.describe(),
+                head.method,
+                what_is_asked(head),
+                status or "-",
+                self.bytes_in,
+                self.bytes_out,
+                visitor.loop.now() - self._begun,
+                f" ({reason})" if reason else "",
+            )

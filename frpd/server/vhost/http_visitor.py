@@ -342,9 +342,10 @@ class HttpVisitor:
 
     def set_deadline(self, seconds: float) -> None:
         """Say how long what happens now may take."""
-        self._deadline = when = self.loop.now() + seconds
-        if when == math.inf:
+        if seconds == math.inf:
+            self._deadline = math.inf
             return
+        self._deadline = when = self.loop.now() + seconds
         timer = self._timer
         if timer is not None:
             if timer.when <= when:
