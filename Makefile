@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel crowd floods soak cov lock
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel scale cost crowd floods soak cov lock
 
 check: lint types imports package ansible test
 
@@ -91,6 +91,12 @@ bench:
 bench-tunnel:
 	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
 	@$(PY) -m bench.tunnel --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
+		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
+
+# Curves of time and memory, and where the time goes; options as for bench-tunnel.
+scale cost:
+	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
+	@$(PY) -m bench.$@ --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
 		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
 
 # What docs/reliability.md tells of; options as for bench-tunnel: make soak BENCH='--hours 24'

@@ -64,7 +64,7 @@ def load(path: Path) -> Kept:
 
 
 def each_kib(points: dict[int, Figures], count: int, key: str) -> float | None:
-    """Return what one more takes, in KiB: beyond the point of fewest, per one of the others."""
+    """Return what one takes, in KiB: what is beyond the point of fewest, shared out."""
     least = min(points)
     if count < LEAST_FOR_SLOPE or count == least or key not in points[count]:
         return None
@@ -89,7 +89,7 @@ def table(curve: str, medians: dict[str, dict[int, Figures]]) -> str:
 def _cells(points: dict[int, Figures], count: int) -> list[str]:
     figures = points[count]
     sizes = [figures.get("frps_mib"), figures.get("frpc_mib")]
-    each = [each_kib(points, count, key) for key in ("frps_mib", "frpc_mib")]
+    each = [each_kib(points, count, key) for key in ("frps_own_mib", "frpc_own_mib")]
     return [
         f"{figures['seconds']:.2f} s",
         *("" if size is None else f"{size:.1f} MiB" for size in sizes),

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import psutil
+
 from bench.crowd import Holder
 from bench.ground import LOOPBACK, Ground, run
 from bench.tunnel.processes import (
@@ -50,8 +52,10 @@ class Tunnel:
 
     def client_file(self, entrances: list[int]) -> str:
         """Write an ini file of a client with a proxy to the echo on each of the ports."""
-        # newer frp turns TLS on by itself; all shall do the same work
+        # newer frp turns TLS on by itself; all shall do the same work. A crowd at the door may
+        # be sent away, and comes again.
         own = {"server_addr": LOOPBACK, "server_port": self.bind, "tls_enable": False}
+        own["login_fail_exit"] = False
         sections: dict[str, Mapping[str, object]] = {"common": {**own, **self._common}}
         for port in entrances:
             sections[f"p{port}"] = {"type": "tcp", "local_port": self.echo, "remote_port": port}
@@ -79,7 +83,12 @@ class Tunnel:
 
 
 def _mib(name: str, child: Child) -> Figures:
-    return {f"{name}_mib": pss_kib([child]) / 1024}
+    """Return its share of the memory in use, and that part that it shares with nobody.
+
+    The share falls when others run the same program; the own part tells what was added.
+    """
+    own = psutil.Process(child.process.pid).memory_full_info().uss
+    return {f"{name}_mib": pss_kib([child]) / 1024, f"{name}_own_mib": own / (1 << 20)}
 
 
 def connections(ground: Ground, implementation: Implementation, count: int) -> Figures:

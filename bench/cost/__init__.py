@@ -1,0 +1,1 @@
+"""What one operation costs each end: processor time and system calls."""
