@@ -82,8 +82,8 @@ class _Head:
     def get_all(self, name: str) -> list[str]:
         """Return the values of all fields ``name``, given in any case."""
         name = name.lower()
-        if self.names.count(name) == 1:
-            return [self.fields[self.names.index(name)][1]]
+        if (count := self.names.count(name)) < 2:
+            return [self.fields[self.names.index(name)][1]] if count else []
         return [field[1] for own, field in zip(self.names, self.fields, strict=True) if own == name]
 
     @property

@@ -25,8 +25,10 @@ def canonical_host(authority: str) -> str:
             UTF-8 is understood); or a server name of TLS. An IPv6 literal loses
             its brackets.
     """
-    match = _BRACKETED.fullmatch(authority) or _WITH_PORT.fullmatch(authority)
-    host = match[1] if match else authority
+    host = authority
+    if ":" in host or "[" in host:
+        match = _BRACKETED.fullmatch(host) or _WITH_PORT.fullmatch(host)
+        host = match[1] if match else host
     return _canonical(host if host.isascii() else _as_utf8(host))
 
 

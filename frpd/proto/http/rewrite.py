@@ -67,6 +67,9 @@ _REQUEST_DROPS: Final[frozenset[str]] = _FORWARD_DROPS | {
     "x-forwarded-proto",
     "x-real-ip",
 }
+# What is left out of nearly every answer, and of one that is chunked and stays so.
+_PLAIN_ANSWER_DROPS: Final = _HOP_BY_HOP | {"proxy-authenticate", "trailer", "transfer-encoding"}
+_CHUNKED_ANSWER_DROPS: Final = _HOP_BY_HOP | {"proxy-authenticate"}
 # 426 names what it wants in Upgrade (RFC 9110 15.5.22).
 _UPGRADE_STATUSES: Final = (101, 426)
 _PROXY_AUTHENTICATION_REQUIRED: Final = 407
@@ -136,6 +139,7 @@ class RequestRules:
     _host: str = field(init=False, repr=False, default="")
     _forwarded: bool = field(init=False, repr=False, default=True)
     _forwarded_host: bool = field(init=False, repr=False, default=True)
+    _first_hop: str = field(init=False, repr=False, default="")
     _last: str = field(init=False, repr=False, default="")
 
     def __post_init__(self) -> None:
@@ -163,6 +167,7 @@ class RequestRules:
             "_host": _as_sent(host),
             "_forwarded": self.forwards and "x-forwarded-for" not in settings,
             "_forwarded_host": self.forwards and "x-forwarded-host" not in settings,
+            "_first_hop": f"X-Forwarded-For: {self.visitor_ip}\r\n" if self.visitor_ip else "",
             "_last": "".join(lines),
         }
         for name, made in rendered.items():
@@ -179,7 +184,9 @@ class RequestRules:
     def added(self, head: RequestHead) -> str:
         """Return the lines that stand behind the visitor's own."""
         lines = ""
-        if self._forwarded:
+        if self._forwarded and "x-forwarded-for" not in head.names:
+            lines = self._first_hop
+        elif self._forwarded:
             hops = [hop for hop in (*head.get_all("x-forwarded-for"), self.visitor_ip) if hop]
             lines = f"X-Forwarded-For: {', '.join(hops)}\r\n" if hops else ""
         if self._forwarded_host and head.host:
@@ -212,12 +219,17 @@ AS_ANSWERED: Final = AnswerRules({})
 
 def _with_derived(drops: frozenset[str], head: RequestHead) -> frozenset[str]:
     """Return ``drops`` and what follows from this head."""
-    if head.options:
+    names = head.names
+    underscored = "_" in "".join(names)
+    # Mostly there is no field that an option would drop: sets are made only where one is.
+    if head.options and (underscored or not head.options.isdisjoint(names)):
         drops = drops.union(head.options - PROTECTED)
     if head.version == (1, 0):
         drops = drops.union(("expect",))  # to be ignored in HTTP/1.0; the service hears 1.1
+    if not underscored:
+        return drops
     # Behind CGI and WSGI X_Real_IP would be taken for our X-Real-IP.
-    twins = [name for name in head.names if "_" in name and name.replace("_", "-") in drops]
+    twins = [name for name in names if "_" in name and name.replace("_", "-") in drops]
     return drops.union(twins) if twins else drops
 
 
@@ -261,7 +273,9 @@ def render_response(
         dechunk: the body's chunks are taken apart on the way (Dechunker).
         version: the visitor's.
     """
-    drops = _response_drops(head, dechunk=dechunk) | rules.drops
+    drops = _response_drops(head, dechunk=dechunk)
+    if rules.drops:
+        drops |= rules.drops
     kept = [
         f"{name}: {value}\r\n"
         for (name, value), lower in zip(head.fields, head.names, strict=True)
@@ -308,13 +322,13 @@ def _request_hops(head: RequestHead, *, close: bool) -> str:
 
 
 def _response_drops(head: ResponseHead, *, dechunk: bool) -> frozenset[str]:
-    drops = _HOP_BY_HOP | (head.options - PROTECTED)
+    drops = _CHUNKED_ANSWER_DROPS if head.chunked and not dechunk else _PLAIN_ANSWER_DROPS
+    if head.options and not head.options.isdisjoint(head.names):
+        drops |= head.options - PROTECTED
     if head.status in _UPGRADE_STATUSES:
         drops -= {"upgrade"}
-    if head.status != _PROXY_AUTHENTICATION_REQUIRED:
-        drops |= {"proxy-authenticate"}
-    if dechunk or not head.chunked:
-        drops |= {"trailer", "transfer-encoding"}
+    if head.status == _PROXY_AUTHENTICATION_REQUIRED and "proxy-authenticate" not in head.options:
+        drops -= {"proxy-authenticate"}
     if head.status < 200 or head.status == 204:
         drops |= {"content-length", "trailer", "transfer-encoding"}
     return drops
