@@ -288,8 +288,8 @@ class Exchange:
             return
         if isinstance(data, Outcome):
             return
-        visitor = self._visitor
-        ends = answer.over and self._closes_at_once
+        visitor, over = self._visitor, answer.over
+        ends = over and self._closes_at_once
         write = visitor.write_last if ends else visitor.stream.write
         try:
             taken = write(data)
@@ -299,9 +299,10 @@ class Exchange:
         self.bytes_out += taken
         if taken < len(data):
             answer.unread(data[taken:])
-        if answer.over:
+        elif over:
             self._complete()
-        elif answer.head is not None or taken < len(data):
+            return
+        if answer.head is not None or taken < len(data):
             self._start_relay(answer)
 
     def _answered(self, head: ResponseHead, ends_with_connection: bool) -> bool:

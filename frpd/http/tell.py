@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from frpd.errors import ConnectionLost
 from frpd.net.address import format_address
@@ -34,13 +34,16 @@ def came_to(stream: Endpoint) -> str:
     return ""
 
 
+_TO_PROXY: Final = (Form.ABSOLUTE, Form.AUTHORITY)
+
+
 def credentials(head: RequestHead) -> tuple[tuple[str, str] | None, int]:
     """Return user and password, and the status that asks for them.
 
     Who speaks to us as to a proxy identifies itself by Proxy-Authorization. This one
     reading serves the route, the check and the log (CVE-2026-40910).
     """
-    to_proxy = head.form in (Form.ABSOLUTE, Form.AUTHORITY)
+    to_proxy = head.form in _TO_PROXY
     name, status = ("proxy-authorization", 407) if to_proxy else ("authorization", 401)
     if name not in head.names:
         return None, status

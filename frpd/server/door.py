@@ -124,14 +124,17 @@ class Door:
         May refuse an older one to make room.
         """
         source = source_of(host, self._limits.net_block_size)
-        own = self._by_source.setdefault(source, OrderedDict())
-        if self._is_full(len(own), self._limits.max_pending_per_source, source):
+        own = self._by_source.get(source)
+        if own and self._is_full(len(own), self._limits.max_pending_per_source, source):
             self._crowd_out(next(iter(own)), f"{len(own)} pending from {source}")
         elif self._is_full(len(self._pending), self._limits.max_pending, None):
             self._crowd_out(next(iter(self._pending)), f"{len(self._pending)} pending in all")
         ticket = Ticket(source, self._loop.now() + self._limits.timeout_seconds, refuse)
         self._pending[ticket] = None
-        self._by_source.setdefault(source, OrderedDict())[ticket] = None
+        own = self._by_source.get(source)  # not the one from above: somebody may have left
+        if own is None:
+            own = self._by_source[source] = OrderedDict()
+        own[ticket] = None
         if self._timer is None:
             self._rearm()
         return ticket

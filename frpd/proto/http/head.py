@@ -71,6 +71,8 @@ class _Head:
     """The fields' names in lower case, in the same order."""
     options: frozenset[str]
     """What Connection lists, in lower case."""
+    wants_close: bool
+    """No other message will follow on this connection."""
     chunked: bool
     content_length: int | None
 
@@ -85,13 +87,6 @@ class _Head:
         if (count := self.names.count(name)) < 2:
             return [self.fields[self.names.index(name)][1]] if count else []
         return [field[1] for own, field in zip(self.names, self.fields, strict=True) if own == name]
-
-    @property
-    def wants_close(self) -> bool:
-        """No other message will follow on this connection."""
-        if self.version == (1, 1):
-            return "close" in self.options
-        return "close" in self.options or "keep-alive" not in self.options
 
 
 @dataclass(slots=True, eq=False)
@@ -194,7 +189,7 @@ def parse_request(head: bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> R
     special = _SPECIAL.intersection(names)
     # By position, here and in parse_response(): names would cost as much as the object.
     result = RequestHead(
-        version, fields, names, _NO_OPTIONS, False, None,
+        version, fields, names, _NO_OPTIONS, minor == "0", False, None,
         method, target, form, own_host if host is None else host, path, _NO_BODY, False, "",
     )  # fmt: skip
     if special:
@@ -218,7 +213,7 @@ def parse_response(head: bytes | bytearray, limits: Limits = DEFAULT_LIMITS) -> 
         minor, status, reason = match.groups("")
         version = (1, 1) if minor == "1" else (1, 0)
         result = ResponseHead(
-            version, fields, names, _NO_OPTIONS, False, None, int(status), reason
+            version, fields, names, _NO_OPTIONS, minor == "0", False, None, int(status), reason
         )  # fmt: skip
         special = _SPECIAL.intersection(names)
         if special:
@@ -344,7 +339,9 @@ def _read_common_fields(head: _Head, special: frozenset[str]) -> None:
     if "connection" in special:
         values = head.get_all("connection")
         usual = _USUAL_OPTIONS.get(values[0]) if len(values) == 1 else None
-        head.options = usual or frozenset(map(str.lower, split_list(values)))
+        head.options = options = usual or frozenset(map(str.lower, split_list(values)))
+        old = head.version == (1, 0)
+        head.wants_close = "close" in options or (old and "keep-alive" not in options)
     length = "content-length" in special
     if "transfer-encoding" in special:
         if length:
