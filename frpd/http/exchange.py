@@ -21,12 +21,12 @@ from frpd.errors import ConnectionLost, FrpError
 from frpd.http.request_end import RequestEnd
 from frpd.http.response_end import ResponseEnd
 from frpd.http.site import Call, Site, Spares, VisitorSide, WorkLine, enter, leave
-from frpd.http.tell import came_to, facts_of, user_of
+from frpd.http.tell import came_to, facts_of, user_of, what_is_asked
 from frpd.metrics.access import SIDES
 from frpd.net.endpoint import Endpoint, Outcome
 from frpd.net.stream import SocketEnds, socket_of
 from frpd.proto.http.errors import HttpError
-from frpd.proto.http.head import Form, RequestHead, ResponseHead
+from frpd.proto.http.head import RequestHead, ResponseHead
 from frpd.proto.http.rewrite import render_request
 from frpd.relay.halves import READ_LIMIT
 from frpd.relay.relay import Ending, Progress, Relay, RelayResult
@@ -35,12 +35,6 @@ from frpd.relay.relay import Ending, Progress, Relay, RelayResult
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # Services close connections that idle: who must not be asked twice takes none that might be.
 STALE_SECONDS: Final = 1.0
-
-
-def what_is_asked(head: RequestHead) -> str:
-    """Return host and path for logs, without a query: it may hold secrets."""
-    path = head.target.partition("?")[0]
-    return f"{head.host}{path}" if head.form in (Form.ORIGIN, Form.ASTERISK) else path
 
 
 class _Phase(enum.Enum):

@@ -1,4 +1,4 @@
-"""What the access log is told of a request, and who has made it."""
+"""What logs are told of a request, and who has made it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from frpd.proto.http.head import Form, RequestHead
 
 if TYPE_CHECKING:
     from frpd.net.endpoint import Endpoint
+
+
+def what_is_asked(head: RequestHead) -> str:
+    """Return host and path for logs, without a query: it may hold secrets."""
+    path = head.target.partition("?")[0]
+    return f"{head.host}{path}" if head.form in (Form.ORIGIN, Form.ASTERISK) else path
 
 
 def facts_of(head: RequestHead) -> dict[str, str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from frpd.client.plugins.base import Guest, GuestServer
-from frpd.http.exchange import Exchange, what_is_asked
+from frpd.http.exchange import Exchange
 from frpd.http.limits import HttpLimits
 from frpd.http.lines import Lines
 from frpd.http.pages import error_response
 from frpd.http.site import Site, WorkLine
+from frpd.http.tell import what_is_asked
 from frpd.metrics.counters import ProxyCounters
 from frpd.net.address import SockAddr
 from frpd.net.endpoint import Buffer, Endpoint

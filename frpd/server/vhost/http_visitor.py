@@ -12,11 +12,11 @@ import math
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from frpd.errors import ConnectionLost
-from frpd.http.exchange import Exchange, what_is_asked
+from frpd.http.exchange import Exchange
 from frpd.http.lines import Lines
 from frpd.http.pages import error_response, retry_after
 from frpd.http.site import Site, WorkLine
-from frpd.http.tell import came_to, credentials, facts_of
+from frpd.http.tell import came_to, credentials, facts_of, what_is_asked
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, host_of
 from frpd.net.endpoint import Buffer, Endpoint, Outcome
