@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from tests.helpers.programs import Program
     from tests.helpers.stage import Stage, Tunnel
 
     Record = Callable[[str, object], None]
 
 MEBIBYTE = 1 << 20
+MOST_PIPE_ENDS = 80  # the pool keeps pipes of 32 MiB together, and a pipe has two ends
 
 
 def download(tunnel: Tunnel, readers: int, data: bytes) -> float:
@@ -162,3 +165,34 @@ def test_three_thousand_idle_visitors_each_still_echo(
     figures = idle_visitors(tunnel, 3000)
     record_property("figures", figures)
     assert int(str(figures["frps_bytes_each"])) + int(str(figures["frpc_bytes_each"])) < 32_768
+
+
+def pipes(program: Program) -> int:
+    links = (os.readlink(path) for path in Path(f"/proc/{program.pid}/fd").iterdir())
+    return sum(link.startswith("pipe:") for link in links)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+@MODES
+def test_bursts_of_a_thousand_downloads_give_files_and_pipes_back_and_let_no_memory_grow(
+    stage: Stage, mux: bool, record_property: Record
+) -> None:
+    """What the C library keeps after the first burst, it uses again in the next ones."""
+    want_descriptors(5000)
+    data = os.urandom(MEBIBYTE // 4)
+    with Service(flood(data)) as service:
+        tunnel = stage.tunnel({"flood": service.port}, mux=mux)
+        ends = (tunnel.frps, tunnel.frpc)
+        download(tunnel, 5, data)
+        files = [end.descriptors() for end in ends]
+        memory = []
+        for _ in range(3):
+            download(tunnel, 1000, data)
+            for end, before in zip(ends, files, strict=True):
+                end.wait_for_descriptors(before + (0 if mux else 11))  # some work stays in stock
+                assert pipes(end) <= MOST_PIPE_ENDS
+            memory.append([end.pss() for end in ends])
+    record_property("figures", memory)
+    for first, last in zip(memory[0], memory[-1], strict=True):
+        assert last - first < 16 * MEBIBYTE

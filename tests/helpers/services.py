@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 CHUNK = 262_144
+BACKLOG = 4096
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -41,7 +42,7 @@ class Service:
 
     def __init__(self, handler: Handler, port: int = 0) -> None:
         self._handler = handler
-        self._sock = socket.create_server(("127.0.0.1", port), backlog=4096)
+        self._sock = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
         self.port: int = self._sock.getsockname()[1]
         self.connections = 0
         self._loop = asyncio.new_event_loop()
@@ -74,7 +75,10 @@ class Service:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, sock=self._sock, limit=CHUNK)
+        # its default of 100 makes the kernel drop visitors of a crowd without a word
+        server = await asyncio.start_server(
+            self._connected, sock=self._sock, limit=CHUNK, backlog=BACKLOG
+        )
         await self._stop.wait()
         server.close()
         for task in self._tasks:
