@@ -76,6 +76,8 @@ class MuxStream:
         chunks = self._chunks
         if chunks:
             data = self._take(chunks, limit)
+            if not chunks:
+                self._chunks = None  # an empty one holds on to 0.7 KiB
             self._credit(len(data))
             return data
         if self._ended:
