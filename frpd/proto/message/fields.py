@@ -160,8 +160,8 @@ def _read_str_map(value: object, previous: dict[object, object]) -> object:
 
 
 def _read_free_object(value: object, _previous: object) -> object:
-    """Read our own negotiation object; anything but an object counts as absent."""
-    return _plain(value) if type(value) is tuple else None
+    """Read our own negotiation object; anything else, and an empty one, counts as absent."""
+    return _plain(value) if type(value) is tuple and value else None
 
 
 def _plain(value: object) -> object:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from frpd.errors import LimitError, LocalProtocolError, RemoteProtocolError
@@ -376,6 +376,7 @@ FRAMED = st.builds(frame, st.sampled_from(bytes(MESSAGES).decode()), st.binary(m
 
 
 @given(FRAMED | st.binary(max_size=60))
+@example(frame("o", '{"frpd": {}}'))
 def test_random_bytes_give_messages_or_remote_protocol_errors(wire: bytes) -> None:
     decoder = MessageDecoder()
     decoder.receive_data(wire)
