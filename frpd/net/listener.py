@@ -192,8 +192,9 @@ class Listener:
 
     @property
     def address(self) -> SockAddr:
-        """The bound address, with the port that the kernel chose for 0."""
-        return cast("SockAddr", self._sock.getsockname())
+        """The bound address, with the port that the kernel chose for 0; (path, 0) of Unix."""
+        name: SockAddr | str = self._sock.getsockname()
+        return (name, 0) if isinstance(name, str) else name
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -237,7 +238,8 @@ class Listener:
             sock.setblocking(False)
             if self._pace is not None:
                 self._pace.take()
-            self._hand_over(SocketStream(self._loop, sock, peer))
+            # Who comes by a Unix socket has no name of its own.
+            self._hand_over(SocketStream(self._loop, sock, peer or self.address))
 
     def _hand_over(self, stream: SocketStream) -> None:
         try:
