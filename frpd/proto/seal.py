@@ -21,7 +21,7 @@ libsodium draws the header itself: the one randomness that is not an argument.
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES: Final = 16384
 """Most plain bytes in one record."""
 
-_State = sodium.crypto_secretstream_xchacha20poly1305_state
+_State: TypeAlias = sodium.crypto_secretstream_xchacha20poly1305_state
 _init_push = sodium.crypto_secretstream_xchacha20poly1305_init_push
 _init_pull = sodium.crypto_secretstream_xchacha20poly1305_init_pull
 _push = sodium.crypto_secretstream_xchacha20poly1305_push
