@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel scale cost crowd floods soak cov lock
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel scale cost crowd floods soak cov lock compiled test-compiled
 
 check: lint types imports package ansible test
 
@@ -106,3 +106,14 @@ crowd floods soak:
 # Renews requirements/*.txt, the libraries with their hashes, within the bounds of pyproject.toml.
 lock:
 	@tools/lock.sh
+
+# The tree with its hot modules compiled (setup.py), in build/compiled; takes a C compiler and Python.h.
+compiled:
+	@rm -rf build/compiled && mkdir -p build/compiled && tools/copy-source.sh build/compiled
+	@cd build/compiled && FRPD_COMPILE=1 $(abspath $(PY)) setup.py --quiet build_ext --inplace
+	@echo "==> PYTHONPATH=$(CURDIR)/build/compiled in front of frps and frpc runs it"
+
+# The whole suite on it. Not part of check: compiling takes minutes.
+test-compiled: compiled
+	@cd build/compiled && PYTHONPATH=$(CURDIR)/build/compiled \
+		$(abspath $(PY)) -m pytest -q -n 2 --dist loadgroup $(TESTS)

@@ -10,6 +10,7 @@ said again as it was; a request without a length has no body.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping  # here, since a compiled dataclass wants to know its types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,8 +18,6 @@ from frpd.proto.http.fields import is_token, split_list
 from frpd.proto.http.head import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from frpd.proto.http.head import RequestHead, ResponseHead, Version
 
 # What Connection may not take away, whatever it lists.

@@ -87,9 +87,9 @@ class TcpPort:
     def _bind(self, port: int) -> socket.socket:
         try:
             return open_tcp(self._context.sockets, self._context.bind_addr, port, self._owner)
-        except HeldError as error:
-            self._context.log.warning("%s", error)
-            raise ProxyError("port already used") from error
+        except HeldError as held:
+            self._context.log.warning("%s", held)
+            raise ProxyError("port already used") from held
         except ListenError as error:
             self._context.log.warning("%s", error)
             if error.errno == errno.EADDRINUSE:

@@ -15,6 +15,7 @@ from frpd.cli.daemon import Runnable
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
 from frpd.selector_loop import SelectorLoop
+from tests.helpers.compiled import needs_source
 from tests.helpers.ports import free_port
 
 LOOPBACK = "127.0.0.1"
@@ -118,6 +119,7 @@ def test_an_address_that_is_not_ours_stops_the_start(capfd: pytest.CaptureFixtur
     assert "is held by" not in out
 
 
+@needs_source(SelectorLoop)
 def test_a_start_that_failed_leaves_nothing_open(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], taken_port: int
 ) -> None:

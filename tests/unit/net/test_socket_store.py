@@ -21,6 +21,7 @@ from frpd.net.socket_store import (
 from frpd.selector_loop import SelectorLoop
 from frpd.udp.datagram_socket import open_udp
 from tests.helpers.clock import MockClock
+from tests.helpers.compiled import needs_source
 from tests.helpers.ports import free_port
 from tests.helpers.socket_keeper import SocketKeeper
 from tests.unit.net.conftest import needs_ipv6
@@ -221,6 +222,7 @@ def test_what_no_setting_asks_for_is_closed_before_anything_is_bound(
     later.close()
 
 
+@needs_source(SocketStore)
 def test_a_line_of_the_log_names_so_many_and_no_more(
     manager: SocketKeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

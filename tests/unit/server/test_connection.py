@@ -22,6 +22,7 @@ from frpd.proto.message.types import (
 from frpd.proto.yamux.session import YamuxSession
 from frpd.transports.link import OnStream, StreamLink
 from frpd.transports.mux import MuxLink
+from tests.helpers.compiled import needs_source
 from tests.helpers.peers import MuxPeer, ScriptedClient, Talker, Wire, login_message
 from tests.helpers.world import World
 from tests.unit.server.house import House
@@ -346,6 +347,7 @@ class OwnStreams(MuxLink):
         self.let_in = (limit, rising_ids)
 
 
+@needs_source(MuxLink)
 def test_a_bearer_with_streams_of_its_own_brings_its_link(world: World) -> None:
     house = House(world)
     near, far = world.sockets()

@@ -20,6 +20,7 @@ from frpd.server.entrances import Speech
 from frpd.server.guard.clients import ClientGuard
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.transports.base import Dialing, OnEndpoint, OnFailed
+from tests.helpers.compiled import needs_source
 from tests.helpers.peers import Wire
 from tests.helpers.world import World
 
@@ -187,6 +188,7 @@ class Datagrams(SocketStream):
         return "kcp"
 
 
+@needs_source(SocketStream)
 @pytest.mark.parametrize(
     ("data", "layers"), [(b"\0mux", ("kcp",)), (b"\x17hello\0mux", ("kcp", "tls"))]
 )
@@ -202,6 +204,7 @@ def test_another_bearer_than_tcp_is_named_outside_of_all_layers(
     assert (carried.layers, carried.bearer.peer) == (layers, ("203.0.113.5", 7))
 
 
+@needs_source(SocketStream)
 def test_no_visitor_comes_but_by_tcp(world: World) -> None:
     desk = Desk(world, ALL)
     near, far = world.sockets()
@@ -211,6 +214,7 @@ def test_no_visitor_comes_but_by_tcp(world: World) -> None:
     assert desk.who() == "client"  # and its reader says that this is nothing that frp knows
 
 
+@needs_source(SocketStream)
 def test_a_bearer_with_streams_of_its_own_is_pending_from_the_start(world: World) -> None:
     desk = Desk(world, Speech.FRP)
     bearer = Datagrams(world.loop, world.sockets()[0], ("203.0.113.5", 7))

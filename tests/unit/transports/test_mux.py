@@ -10,6 +10,7 @@ from frpd.errors import TransportError
 from frpd.proto.yamux.session import YamuxSession
 from frpd.transports.mux import MuxLink
 from frpd.transports.mux_stream import MuxStream
+from tests.helpers.compiled import needs_source
 from tests.helpers.peers import MuxPeer, Wire
 from tests.helpers.world import World
 from tests.unit.transports.links import Links, Reader, Writer, carrier_sends, fail
@@ -378,6 +379,7 @@ def test_data_for_a_stream_that_was_closed_here_gives_its_credit_back(world: Wor
     assert writer.lost == ""
 
 
+@needs_source(MuxLink)
 def test_a_bug_in_the_trunk_s_callback_ends_the_link(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
