@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from frpd.admin.control_socket import ControlSocket, open_control_socket
 from frpd.admin.loop_calls import LoopCalls
 from frpd.admin.office import CONTROL, AdminOffice, Server
-from frpd.admin.reload import Plan, Reload
-from frpd.cli.config_file import ConfigFile
-from frpd.client.service import Service as ClientService
-from frpd.config.client import ClientConfig
 from frpd.config.secret import Secret
-from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError
 from frpd.net.listener import ListenError
 from frpd.net.socket_store import SocketStore, open_tcp
-from frpd.selector_loop import SelectorLoop
-from frpd.server.service import Service as ServerService
-from frpd.transports.layers import Layer
+
+if TYPE_CHECKING:
+    from frpd.admin.reload import Plan, Reload
+    from frpd.cli.config_file import ConfigFile
+    from frpd.client.service import Service as ClientService
+    from frpd.config.client import ClientConfig
+    from frpd.config.server import ServerConfig
+    from frpd.selector_loop import SelectorLoop
+    from frpd.server.service import Service as ServerService
+    from frpd.transports.layers import Layer
 
 Login = tuple[str, Secret]
 Owner = tuple[int, int]

@@ -122,7 +122,7 @@ def _serve(options: argparse.Namespace, background: DaemonOptions | None) -> int
         raise ConfigError(
             "cannot be combined with --config_dir; run one daemon for each file", key="--daemon"
         )
-    from frpd.cli import assemble  # noqa: F401, PLC0415 - once here, not once in every process
+    from frpd.cli import assemble_client  # noqa: F401, PLC0415 - once here, not once in every process
 
     dialect = options.ini_dialect
     return run_each(files_in(options.config_dir), lambda file: _run_file(file, dialect, None))
@@ -140,7 +140,7 @@ def _run(
 ) -> int:
     if print_refusals(loaded):
         return 1
-    from frpd.cli.assemble import run_client  # noqa: PLC0415 - slow, and verify needs none of it
+    from frpd.cli.assemble_client import run_client  # noqa: PLC0415 - slow, and verify needs none of it
 
     return run_client(loaded.value, loaded.warnings, background, file)
 

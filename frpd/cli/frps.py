@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if print_refusals(loaded):
         return 1
-    from frpd.cli.assemble import run_server  # noqa: PLC0415 - slow, and verify needs none of it
+    from frpd.cli.assemble_server import run_server  # noqa: PLC0415 - slow, and verify needs none of it
 
     rights = () if file is None else open_to_others(file.path, loaded.value)
     warnings = (*surplus(options.words), *exposed(typed), *rights, *loaded.warnings)

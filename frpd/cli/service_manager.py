@@ -17,14 +17,10 @@ from collections.abc import Callable, MutableMapping
 from typing import Final, Protocol
 
 from frpd.admin.reload import Reload, ReloadReport
-from frpd.client.proxy_table import Phase
-from frpd.client.service import Service as ClientService
 from frpd.log import get_logger
-from frpd.net.address import join_host_port
 from frpd.net.notify_socket import NotifySocket
 from frpd.net.socket_store import SocketStore, Tell
 from frpd.selector_loop import SelectorLoop
-from frpd.server.service import Service as ServerService
 
 STATUS_SECONDS: Final = 5.0
 FIRST_FD: Final = 3
@@ -250,30 +246,3 @@ class Managed:
         """See Runnable.close."""
         self._manager.stopping()
         self._service.close()
-
-
-def server_status(service: ServerService) -> str:
-    """Return how a frps is, in one line."""
-    counts = (
-        (len(service.controls), "client"),
-        (len(service.proxies), "prox"),
-        (len(service.relays), "connection"),
-    )
-    return ", ".join(f"{count} {_plural(count, word)}" for count, word in counts)
-
-
-def _plural(count: int, word: str) -> str:
-    one, many = ("y", "ies") if word == "prox" else ("", "s")
-    return word + (one if count == 1 else many)
-
-
-def client_status(service: ClientService) -> str:
-    """Return how a frpc is, in one line."""
-    facts = service.session_facts()
-    where = join_host_port(service.config.server_addr, service.config.server_port)
-    if not facts.is_connected:
-        reason = f": {facts.last_error}" if facts.last_error else ""
-        return f"not logged in to {where}{reason}"
-    proxies = service.table.entries.values()
-    running = sum(entry.phase is Phase.RUNNING for entry in proxies)
-    return f"logged in to {where}, {running} of {len(proxies)} proxies run"

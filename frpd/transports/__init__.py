@@ -5,18 +5,22 @@ The key is the value of frpc's ``protocol``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from frpd.transports.base import LinkMaker, Transport
-from frpd.transports.over_tcp import over_tcp, over_websocket, over_wss
-from frpd.transports.over_udp import over_kcp, over_quic
-from frpd.transports.way import Way
+from frpd.late_table import LateTable
 
-TRANSPORTS: Final[Mapping[str, Callable[[Way], Transport | LinkMaker]]] = {
-    "tcp": over_tcp,
-    "websocket": over_websocket,
-    "wss": over_wss,
-    "kcp": over_kcp,
-    "quic": over_quic,
-}
+if TYPE_CHECKING:
+    from frpd.transports.base import LinkMaker, Transport
+    from frpd.transports.way import Way
+
+TRANSPORTS: Final[LateTable[Callable[[Way], Transport | LinkMaker]]] = LateTable(
+    __name__,
+    {
+        "tcp": "over_tcp:over_tcp",
+        "websocket": "over_tcp:over_websocket",
+        "wss": "over_tcp:over_wss",
+        "kcp": "over_udp:over_kcp",
+        "quic": "over_udp:over_quic",
+    },
+)

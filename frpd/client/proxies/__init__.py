@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from frpd.client.proxies.base import ProxyContext, ServesWork
-from frpd.client.proxies.general import GeneralProxy
-from frpd.client.proxies.sudp import SudpProxy
-from frpd.client.proxies.udp import UdpProxy
-from frpd.client.proxies.xtcp import XtcpProxy
-from frpd.config.proxies import ProxyConfig
+from frpd.late_table import LateTable
 
-PROXIES: Final[Mapping[str, Callable[[ProxyContext, ProxyConfig], ServesWork]]] = {
-    "tcp": GeneralProxy,
-    "udp": UdpProxy,
-    "http": GeneralProxy,
-    "https": GeneralProxy,
-    "tcpmux": GeneralProxy,
-    "stcp": GeneralProxy,
-    "xtcp": XtcpProxy,
-    "sudp": SudpProxy,
-}
+if TYPE_CHECKING:
+    from frpd.client.proxies.base import ProxyContext, ServesWork
+    from frpd.config.proxies import ProxyConfig
+
+PROXIES: Final[LateTable[Callable[[ProxyContext, ProxyConfig], ServesWork]]] = LateTable(
+    __name__,
+    {
+        "tcp": "general:GeneralProxy",
+        "udp": "udp:UdpProxy",
+        "http": "general:GeneralProxy",
+        "https": "general:GeneralProxy",
+        "tcpmux": "general:GeneralProxy",
+        "stcp": "general:GeneralProxy",
+        "xtcp": "xtcp:XtcpProxy",
+        "sudp": "sudp:SudpProxy",
+    },
+)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from frpd.client.visitors.base import Visitor, VisitorContext
-from frpd.client.visitors.stcp import StcpVisitor
-from frpd.client.visitors.sudp import SudpVisitor
-from frpd.client.visitors.xtcp import XtcpVisitor
-from frpd.config.visitors import VisitorConfig
+from frpd.late_table import LateTable
 
-VISITORS: Final[Mapping[str, Callable[[VisitorContext, VisitorConfig], Visitor]]] = {
-    "stcp": StcpVisitor,
-    "sudp": SudpVisitor,
-    "xtcp": XtcpVisitor,
-}
+if TYPE_CHECKING:
+    from frpd.client.visitors.base import Visitor, VisitorContext
+    from frpd.config.visitors import VisitorConfig
+
+VISITORS: Final[LateTable[Callable[[VisitorContext, VisitorConfig], Visitor]]] = LateTable(
+    __name__,
+    {
+        "stcp": "stcp:StcpVisitor",
+        "sudp": "sudp:SudpVisitor",
+        "xtcp": "xtcp:XtcpVisitor",
+    },
+)

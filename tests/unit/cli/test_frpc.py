@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from frpd import __version__
-from frpd.cli import assemble, frpc
+from frpd.cli import assemble_client, frpc
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
@@ -42,7 +42,7 @@ class Started:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     stand_in = Started()
-    monkeypatch.setattr(assemble, "run_client", stand_in)
+    monkeypatch.setattr(assemble_client, "run_client", stand_in)
     return stand_in
 
 

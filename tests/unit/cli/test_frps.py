@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from frpd import __version__
-from frpd.cli import assemble, frps
+from frpd.cli import assemble_server, frps
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.fields import SERVER
@@ -44,7 +44,7 @@ class Started:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     stand_in = Started()
-    monkeypatch.setattr(assemble, "run_server", stand_in)
+    monkeypatch.setattr(assemble_server, "run_server", stand_in)
     return stand_in
 
 

@@ -17,7 +17,14 @@ PACKAGE = Path(frpd.__file__).parent
 NOT_OF_A_DAEMON = {"frpd/cli/admin_client.py", "frpd/cli/daemonize.py", "frpd/cli/verify.py"}
 FOLDERS_OF_NO_DAEMON = ("frpd/cli/ctl/", "frpd/cli/doctor/")
 OF_A_COMMAND = {"frpd.cli.nathole"}  # that ends before anything is served
-BROUGHT_ALONG = {"frpd.cli.assemble", "ssl", "cryptography", "dns.exception", "ipaddress"}
+BROUGHT_ALONG = {
+    "frpd.cli.assemble_server",
+    "frpd.cli.assemble_client",
+    "ssl",
+    "cryptography",
+    "dns.exception",
+    "ipaddress",
+}
 
 
 def late_imports(path: Path) -> set[str]:

@@ -15,14 +15,14 @@ import pytest
 
 from frpd.admin.reload import ReloadReport
 from frpd.cli import service_manager
+from frpd.cli.assemble_client import client_status
+from frpd.cli.assemble_server import server_status
 from frpd.cli.service_manager import (
     STATUS_SECONDS,
     AnnouncedReload,
     Managed,
     ServiceManager,
-    client_status,
     from_environment,
-    server_status,
 )
 from frpd.client.proxy_table import Phase
 from frpd.net.notify_socket import NotifySocket

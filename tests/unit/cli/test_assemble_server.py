@@ -1,4 +1,4 @@
-"""frpd.cli.assemble: what stops a start, what it says, and what comes back from a run."""
+"""frpd.cli.assemble_server: what stops a start of frps, what it says, what comes of a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from frpd import log
-from frpd.cli import assemble
+from frpd.cli import assemble_server, start
+from frpd.cli.assemble_server import run_server
 from frpd.cli.daemon import Runnable
-from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.server import ServerConfig
 from frpd.selector_loop import SelectorLoop
 from tests.helpers.compiled import needs_source
@@ -24,8 +24,8 @@ STATUS = 23
 
 @pytest.fixture(autouse=True)
 def _leave_the_process_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(assemble, "raise_descriptor_limit", lambda: None)
-    monkeypatch.setattr(assemble, "forbid_core_dumps", lambda _environ: None)
+    monkeypatch.setattr(assemble_server, "raise_descriptor_limit", lambda: None)
+    monkeypatch.setattr(assemble_server, "forbid_core_dumps", lambda _environ: None)
     yield
     log.close()
 
@@ -66,11 +66,11 @@ class OneLook:
 def test_frps_says_that_it_listens_and_returns_what_the_daemon_returns(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], free_port: int
 ) -> None:
-    monkeypatch.setattr(assemble, "Daemon", OneLook)
+    monkeypatch.setattr(assemble_server, "Daemon", OneLook)
     monkeypatch.setattr(OneLook, "port", free_port)
     monkeypatch.setattr(OneLook, "reachable", False)
     config = ServerConfig(bind_addr=LOOPBACK, bind_port=free_port, shutdown_drain_seconds=7.0)
-    assert assemble.run_server(config, ["what a file said"]) == STATUS
+    assert run_server(config, ["what a file said"]) == STATUS
     assert OneLook.reachable
     assert OneLook.drain_seconds == 7.0
     said = [line.split("] ", 2)[2] for line in capfd.readouterr().out.splitlines()]
@@ -84,9 +84,9 @@ def test_frps_says_that_it_listens_and_returns_what_the_daemon_returns(
 def test_a_frps_without_a_file_says_so_to_a_hang_up(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], free_port: int
 ) -> None:
-    monkeypatch.setattr(assemble, "Daemon", OneLook)
+    monkeypatch.setattr(assemble_server, "Daemon", OneLook)
     monkeypatch.setattr(OneLook, "port", free_port)
-    assert assemble.run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=free_port), []) == STATUS
+    assert run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=free_port), []) == STATUS
     OneLook.on_hangup()
     assert capfd.readouterr().out.endswith("SIGHUP: there is no file to read again\n")
 
@@ -95,7 +95,7 @@ def test_a_taken_port_is_one_line_that_names_the_holder(
     capfd: pytest.CaptureFixture[str], taken_port: int
 ) -> None:
     config = ServerConfig(bind_addr=LOOPBACK, bind_port=taken_port)
-    assert assemble.run_server(config, []) == 1
+    assert run_server(config, []) == 1
     me = psutil.Process()
     assert capfd.readouterr().out == (
         f"create server listener error, listen tcp {LOOPBACK}:{taken_port}: "
@@ -106,14 +106,14 @@ def test_a_taken_port_is_one_line_that_names_the_holder(
 def test_a_taken_port_whose_holder_cannot_be_seen_is_named_alone(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], taken_port: int
 ) -> None:
-    monkeypatch.setattr(assemble, "port_holder", lambda _port: "")
-    assert assemble.run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=taken_port), []) == 1
+    monkeypatch.setattr(start, "port_holder", lambda _port: "")
+    assert run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=taken_port), []) == 1
     assert capfd.readouterr().out.endswith("bind: address already in use\n")
 
 
 def test_an_address_that_is_not_ours_stops_the_start(capfd: pytest.CaptureFixture[str]) -> None:
     config = ServerConfig(bind_addr="192.0.2.1", bind_port=7000)
-    assert assemble.run_server(config, []) == 1
+    assert run_server(config, []) == 1
     out = capfd.readouterr().out
     assert out.startswith("create server listener error, listen tcp 192.0.2.1:7000: bind: ")
     assert "is held by" not in out
@@ -134,8 +134,8 @@ def test_a_start_that_failed_leaves_nothing_open(
             super().close()
             made.remove(self)
 
-    monkeypatch.setattr(assemble, "SelectorLoop", Noted)
-    assert assemble.run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=taken_port), []) == 1
+    monkeypatch.setattr(assemble_server, "SelectorLoop", Noted)
+    assert run_server(ServerConfig(bind_addr=LOOPBACK, bind_port=taken_port), []) == 1
     assert made == []
     capfd.readouterr()
 
@@ -145,37 +145,6 @@ def test_frps_does_not_start_without_its_log_file(
 ) -> None:
     file = tmp_path / "missing" / "frps.log"
     config = ServerConfig(bind_addr=LOOPBACK, bind_port=free_port, log_file=str(file))
-    assert assemble.run_server(config, []) == 1
+    assert run_server(config, []) == 1
     expected = f"log_file: cannot open log file {file}: No such file or directory\n"
     assert capfd.readouterr().out == expected
-
-
-def test_frpc_does_not_start_without_its_log_file(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    file = tmp_path / "missing" / "frpc.log"
-    assert assemble.run_client(ClientSetup(common=ClientConfig(log_file=str(file))), []) == 1
-    assert capfd.readouterr().out.startswith(f"log_file: cannot open log file {file}: ")
-
-
-def test_frpc_gives_up_with_status_1_and_the_bare_reason_last(
-    capfd: pytest.CaptureFixture[str], free_port: int
-) -> None:
-    common = ClientConfig(server_addr=LOOPBACK, server_port=free_port)
-    assert assemble.run_client(ClientSetup(common=common), []) == 1
-    logged, bare = capfd.readouterr().out.splitlines()
-    reason = f"dial tcp {LOOPBACK}:{free_port}: connect: connection refused"
-    assert logged.endswith(f"login to server failed: {reason}")
-    assert bare == reason
-
-
-def test_frpc_logs_to_the_file_and_prints_only_the_reason(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, free_port: int
-) -> None:
-    file = tmp_path / "frpc.log"
-    common = ClientConfig(server_addr=LOOPBACK, server_port=free_port, log_file=str(file))
-    assert assemble.run_client(ClientSetup(common=common), ["what a file said"]) == 1
-    lines = file.read_text().splitlines()
-    assert lines[0].endswith("what a file said")
-    assert "[W]" in lines[1]
-    assert capfd.readouterr().out.startswith("dial tcp ")
