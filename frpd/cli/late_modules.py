@@ -13,6 +13,9 @@ from typing import Final
 LATE: Final = (
     "bottle",
     "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.decrepit.ciphers.modes",
+    "cryptography.hazmat.primitives.ciphers.algorithms",
+    "cryptography.hazmat.primitives.ciphers.modes",
     "cryptography.x509",
     "dns.resolver",
     "encodings.idna",
@@ -45,6 +48,7 @@ LATE: Final = (
     "frpd.net.certificates",
     "frpd.net.fetch",
     "frpd.net.tls",
+    "frpd.proto.snappy",
     "frpd.server.kcp_entrance",
     "frpd.server.plugins.hook",
     "frpd.server.proxies.http",

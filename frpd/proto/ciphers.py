@@ -10,18 +10,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers import CipherContext
+    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+    from cryptography.hazmat.primitives.ciphers.modes import CFB
 
     from frpd.proto.buffer import Buffer
-
-try:
-    from cryptography.hazmat.decrepit.ciphers.modes import CFB
-except ImportError:  # before cryptography 46; Debian 12 has 38
-    from cryptography.hazmat.primitives.ciphers.modes import CFB
 
 IV_BYTES: Final = 16
 
@@ -40,6 +33,18 @@ def derive_key(secret: str | bytes) -> bytes:
     return hashlib.pbkdf2_hmac("sha1", password, _SALT, _ITERATIONS, _KEY_BYTES)
 
 
+def _cipher(key: bytes, iv: bytes) -> Cipher[CFB]:
+    # Late: a sealed session needs none, and the library takes 20 ms of a start.
+    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
+
+    try:
+        from cryptography.hazmat.decrepit.ciphers.modes import CFB  # noqa: PLC0415
+    except ImportError:  # before cryptography 46; Debian 12 has 38
+        from cryptography.hazmat.primitives.ciphers.modes import CFB  # noqa: PLC0415
+    return Cipher(AES(key), CFB(iv))
+
+
 class StreamEncryptor:
     """One direction, outgoing.
 
@@ -51,7 +56,7 @@ class StreamEncryptor:
     __slots__ = ("_encryptor", "_iv")
 
     def __init__(self, key: bytes, iv: bytes) -> None:
-        self._encryptor = Cipher(AES(key), CFB(iv)).encryptor()
+        self._encryptor = _cipher(key, iv).encryptor()
         self._iv = iv
 
     def encrypt(self, data: Buffer) -> bytes:
@@ -89,5 +94,5 @@ class StreamDecryptor:
         self._iv += bytes(data[:missing])
         if len(self._iv) < IV_BYTES:
             return b""
-        self._decryptor = Cipher(AES(self._key), CFB(self._iv)).decryptor()
+        self._decryptor = _cipher(self._key, self._iv).decryptor()
         return self._decryptor.update(data[missing:])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from frpd.proto.ciphers import StreamDecryptor, StreamEncryptor
 from frpd.proto.deflate import DeflateCodec
-from frpd.proto.snappy import SnappyDecoder, SnappyEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +91,9 @@ class SnappyCodec(EndlessCodec):
     __slots__ = ("decode", "encode")
 
     def __init__(self) -> None:
+        # Late: between two frpd ends deflate compresses, and crc32c takes 30 ms of a start.
+        from frpd.proto.snappy import SnappyDecoder, SnappyEncoder  # noqa: PLC0415
+
         self.encode = SnappyEncoder().encode
         self.decode = SnappyDecoder().decode
 
