@@ -6,11 +6,14 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from frpd.config.client import ClientSetup
 from frpd.config.ini import Dialect
-from frpd.config.load import DIALECT_VARIABLE, Loaded, load_client, load_server
-from frpd.config.server import ServerConfig
+from frpd.config.load import DIALECT_VARIABLE, Loaded
+
+if TYPE_CHECKING:
+    from frpd.config.client import ClientSetup
+    from frpd.config.server import ServerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class ConfigFile:
         Raises:
             ConfigError: it cannot be used.
         """
+        from frpd.config.load_server import load_server  # noqa: PLC0415 - of one end only
+
         return load_server(self.path, dialect=self.dialect, strict=strict)
 
     def load_client(self, *, strict: bool = False) -> Loaded[ClientSetup]:
@@ -61,6 +66,8 @@ class ConfigFile:
         Raises:
             ConfigError: it cannot be used.
         """
+        from frpd.config.load_client import load_client  # noqa: PLC0415 - of one end only
+
         return load_client(self.path, dialect=self.dialect, strict=strict, start=self.folder)
 
     def check_client(self, path: str) -> None:
@@ -69,4 +76,6 @@ class ConfigFile:
         Raises:
             ConfigError: it cannot be used.
         """
+        from frpd.config.load_client import load_client  # noqa: PLC0415 - of one end only
+
         load_client(path, dialect=self.dialect, start=self.folder)

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from frpd.cli.demo_page import MARK_HEADER
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 from frpd.config.proxies import TcpProxyConfig
 from frpd.errors import FrpError
 from frpd.net.address import join_host_port

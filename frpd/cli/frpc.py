@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
+from frpd.cli.complaints import open_to_others, print_refusals
 from frpd.cli.config_dir import files_in, run_each
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
@@ -22,9 +23,9 @@ from frpd.cli.flags import (
 )
 from frpd.cli.frpc_admin import COMMANDS, add_commands, run_command
 from frpd.cli.quick import PROXY_FLAGS, add_quick_commands, load_quick
-from frpd.cli.verify import open_to_others, print_refusals, verify_client
 from frpd.config.client import ClientSetup
-from frpd.config.load import Loaded, load_client
+from frpd.config.load import Loaded
+from frpd.config.load_client import load_client
 from frpd.errors import ConfigError
 from frpd.net.notify_socket import tell_failure
 
@@ -98,6 +99,8 @@ def _nathole(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from frpd.cli.verify import verify_client  # noqa: PLC0415 - no part of a start
+
     folder = options.config_dir
     files = [options.config] if folder is None else files_in(folder)
     return max(
@@ -130,7 +133,7 @@ def _serve(options: argparse.Namespace, background: DaemonOptions | None) -> int
 
 def _run_file(path: str, dialect: str | None, background: DaemonOptions | None) -> int:
     loaded = load_client(path, dialect=dialect)
-    warnings = (*open_to_others(path, loaded.value), *loaded.warnings)
+    warnings = (*open_to_others(path, loaded.value.common), *loaded.warnings)
     loaded = replace(loaded, warnings=warnings)
     return _run(loaded, background, ConfigFile.named(path, dialect))
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from frpd.admin.control_socket import name_of
 from frpd.cli.admin_client import SECONDS, Answer, Target, call, client_target
 from frpd.cli.flags import add_config_flags
-from frpd.config.load import load_client_common
+from frpd.config.load_client import load_client_common
 from frpd.errors import ConfigError, FrpError, TransportError
 
 TYPES: Final = ("tcp", "udp", "tcpmux", "http", "https", "stcp", "sudp", "xtcp")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from frpd.cli.complaints import open_to_others, print_refusals
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.daemon import leave
 from frpd.cli.flags import (
@@ -18,10 +19,8 @@ from frpd.cli.flags import (
     new_parser,
     surplus,
 )
-from frpd.cli.verify import open_to_others, print_refusals, verify_server
 from frpd.config.fields import SERVER
-from frpd.config.flags import server_from_flags
-from frpd.config.load import load_server
+from frpd.config.load_server import load_server
 from frpd.errors import ConfigError
 from frpd.net.notify_socket import tell_failure
 
@@ -62,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse(sys.argv[1:] if arguments is None else arguments)
     if options.words[:1] == ["verify"]:
+        from frpd.cli.verify import verify_server  # noqa: PLC0415 - no part of a start
+
         return verify_server(options.config, dialect=options.ini_dialect, strict=options.strict)
     background = daemon_options(parser, options)
     file: ConfigFile | None = None
@@ -71,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file = ConfigFile.named(options.config, options.ini_dialect)
             loaded = load_server(options.config, dialect=options.ini_dialect)
         else:
+            from frpd.config.flags import server_from_flags  # noqa: PLC0415 - knows both ends
+
             typed = given(options, FLAGS)
             loaded = server_from_flags(typed)
     except ConfigError as error:

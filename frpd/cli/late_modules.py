@@ -44,6 +44,8 @@ LATE: Final = (
     "frpd.client.visitors.xtcp",
     "frpd.config.flags",
     "frpd.config.kinds",
+    "frpd.config.load_client",
+    "frpd.config.load_server",
     "frpd.metrics.store",
     "frpd.net.certificates",
     "frpd.net.fetch",

@@ -11,7 +11,7 @@ from typing import Final
 
 from frpd.client.nathole.discovery import Discovery, Found, Means
 from frpd.config.client import ClientConfig
-from frpd.config.load import load_client_common
+from frpd.config.load_client import load_client_common
 from frpd.entropy import SystemEntropy
 from frpd.errors import ConfigError, FrpError
 from frpd.net.address import format_address

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from frpd.cli.complaints import open_to_others, print_refusals
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.dashboard_tls import dashboard_tls
 from frpd.cli.unserved import client_refusals, client_warnings
@@ -66,13 +65,6 @@ def checked_client(file: ConfigFile, *, strict: bool = False) -> Loaded[ClientSe
     )
 
 
-def print_refusals(loaded: Loaded[Config]) -> bool:
-    """Print what a daemon must not run without; True if there was anything."""
-    for refusal in loaded.refusals:
-        print(refusal, flush=True)
-    return bool(loaded.refusals)
-
-
 def _try_server_files(config: ServerConfig) -> None:
     """Load the certificates as a start would; raises ConfigError."""
     files = config.tls_cert_file, config.tls_key_file, config.tls_trusted_ca_file
@@ -96,28 +88,16 @@ def _try_client_files(common: ClientConfig) -> None:
         client_context(*files)
 
 
+def _common(config: ServerConfig | ClientSetup) -> ServerConfig | ClientConfig:
+    return config.common if isinstance(config, ClientSetup) else config
+
+
 def _weak_token(token: Secret) -> Iterator[str]:
     """Whoever has recorded a login can try tokens at leisure; only length stands against that."""
     if 0 < len(token.reveal().encode("utf-8", "surrogateescape")) < GOOD_TOKEN_BYTES:
         yield (
             f"[common] token: shorter than {GOOD_TOKEN_BYTES} bytes, so who records a login can"
             " guess it; use a long random text"
-        )
-
-
-def open_to_others(path: str, config: ServerConfig | ClientSetup) -> Iterator[str]:
-    """Yield a warning if everybody on the machine can read a file that has the token in it."""
-    common = config.common if isinstance(config, ClientSetup) else config
-    if not common.token or common.token_file:
-        return
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH:
-        yield (
-            "the configuration file can be read by every user of this machine, and has the token"
-            " in it; chmod o= closes it to them"
         )
 
 
@@ -136,7 +116,7 @@ def _verify(
         print(f"warning: {warning}", flush=True)
     # Of the machine, not of the file: no error under --strict, as before an installation.
     if isinstance(loaded.value, ServerConfig | ClientSetup):
-        for warning in open_to_others(path, loaded.value):
+        for warning in open_to_others(path, _common(loaded.value)):
             print(f"warning: {warning}", flush=True)
     if print_refusals(loaded) or (strict and loaded.warnings):
         return 1

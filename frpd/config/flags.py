@@ -13,7 +13,8 @@ from frpd.config import check
 from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.fields import CLIENT, SERVER, Rows
 from frpd.config.ini import ROOT, Dialect, Entry, IniTree
-from frpd.config.load import Loaded, read_section
+from frpd.config.load import Loaded
+from frpd.config.load_client import read_section
 from frpd.config.problems import Problems
 from frpd.config.proxies import PROXIES
 from frpd.config.reader import SectionReader

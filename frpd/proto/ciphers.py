@@ -35,13 +35,13 @@ def derive_key(secret: str | bytes) -> bytes:
 
 def _cipher(key: bytes, iv: bytes) -> Cipher[CFB]:
     # Late: a sealed session needs none, and the library takes 20 ms of a start.
-    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415 - as above
 
     try:
-        from cryptography.hazmat.decrepit.ciphers.modes import CFB  # noqa: PLC0415
+        from cryptography.hazmat.decrepit.ciphers.modes import CFB  # noqa: PLC0415 - as above
     except ImportError:  # before cryptography 46; Debian 12 has 38
-        from cryptography.hazmat.primitives.ciphers.modes import CFB  # noqa: PLC0415
+        from cryptography.hazmat.primitives.ciphers.modes import CFB  # noqa: PLC0415 - as above
     return Cipher(AES(key), CFB(iv))
 
 

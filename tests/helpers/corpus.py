@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from frpd.client.proxy_table import new_proxy_message
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 from frpd.config.proxies import ProxyConfig
 from frpd.config.visitors import VisitorConfig
 from frpd.errors import ConfigError

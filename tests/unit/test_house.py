@@ -27,6 +27,8 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tool
 TESTED_ELSEWHERE = {
     "frpd/client/proxies/base.py": "an interface and a record: nothing to run",
     "frpd/client/visitors/base.py": "interfaces and a record: nothing to run",
+    "frpd/config/load_client.py": "with load: test_load, test_eras",
+    "frpd/config/load_server.py": "with load: test_load, test_eras, test_users",
     "frpd/net/bearer.py": "an interface: nothing to run",
     "frpd/net/endpoint.py": "an interface: nothing to run",
     "frpd/client/plugins/http_guest.py": "of two plugins: test_http_proxy, test_web_bridge",

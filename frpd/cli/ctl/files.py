@@ -87,7 +87,7 @@ def ways_of(options: argparse.Namespace) -> Ways:
 
 def _server_ways(path: str, options: argparse.Namespace) -> Ways:
     # Slow to import; who names no file needs it not.
-    from frpd.config.load import load_server  # noqa: PLC0415
+    from frpd.config.load_server import load_server  # noqa: PLC0415
 
     config = load_server(options.config, dialect=options.ini_dialect).value
     port = Target(
@@ -102,7 +102,7 @@ def _server_ways(path: str, options: argparse.Namespace) -> Ways:
 
 def _client_ways(path: str, options: argparse.Namespace) -> Ways:
     # It is slow to import, as above.
-    from frpd.config.load import load_client_common  # noqa: PLC0415
+    from frpd.config.load_client import load_client_common  # noqa: PLC0415
 
     common = load_client_common(options.config, dialect=options.ini_dialect)
     port = Target(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from frpd.cli.complaints import open_to_others
 from frpd.cli.doctor.case import Case
 from frpd.cli.doctor.finding import Finding, fault, ok, warning
 from frpd.cli.verify import (
     GOOD_TOKEN_BYTES,
     checked_client,
     checked_server,
-    open_to_others,
 )
 from frpd.config.load import Loaded
 from frpd.config.secret import Secret
@@ -69,10 +69,10 @@ def judge_file(path: str, warnings: Sequence[str], refusals: Sequence[str]) -> I
 
 def check_rights(case: Case) -> Iterable[Finding]:
     """Look at who can read the file, if the token is in it."""
-    config = case.server or case.client
-    if case.file is None or config is None:
+    common = case.server or (case.client.common if case.client is not None else None)
+    if case.file is None or common is None:
         return
-    for text in open_to_others(case.file.path, config):
+    for text in open_to_others(case.file.path, common):
         yield warning(text, f"run `chmod o= {case.file.path}`, as root or its owner")
 
 

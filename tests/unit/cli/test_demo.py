@@ -12,7 +12,7 @@ import pytest
 
 from frpd.cli import demo
 from frpd.cli.demo import Child, DemoError, Stage, check_ports, make_plan, status_table
-from frpd.config.load import load_server
+from frpd.config.load_server import load_server
 from frpd.errors import ConfigError
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(60)"]

@@ -16,7 +16,7 @@ PACKAGE = Path(frpd.__file__).parent
 # What a command does before it becomes a daemon, or never as one; and what LATE brings along.
 NOT_OF_A_DAEMON = {"frpd/cli/admin_client.py", "frpd/cli/daemonize.py", "frpd/cli/verify.py"}
 FOLDERS_OF_NO_DAEMON = ("frpd/cli/ctl/", "frpd/cli/doctor/")
-OF_A_COMMAND = {"frpd.cli.nathole"}  # that ends before anything is served
+OF_A_COMMAND = {"frpd.cli.nathole", "frpd.cli.verify"}  # that ends before anything is served
 BROUGHT_ALONG = {
     "frpd.cli.assemble_server",
     "frpd.cli.assemble_client",

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from frpd.cli.verify import print_refusals, verify_client, verify_server
-from frpd.config.load import Loaded
+from frpd.cli.verify import verify_client, verify_server
 from tests.helpers.authority import Authority
 
 Verify = Callable[..., int]
@@ -98,16 +97,6 @@ def test_a_file_that_no_daemon_would_run_on_is_not_ok(
     out = capsys.readouterr().out
     assert "[common] oidc_issuer: missing" in out
     assert "syntax is ok" not in out
-
-
-def test_refusals_are_printed_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert print_refusals(Loaded(object(), refusals=("no this", "no that")))
-    assert capsys.readouterr().out == "no this\nno that\n"
-
-
-def test_without_refusals_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not print_refusals(Loaded(object(), warnings=("only this",)))
-    assert not capsys.readouterr().out
 
 
 @BOTH

@@ -8,7 +8,8 @@ import pytest
 
 from frpd.config.check import BY_DATAGRAMS, check_client, check_proxy, check_server, check_visitor
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, SERVER, VISITOR, VISITOR_TYPES
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 from frpd.errors import ConfigError
 from tests.unit.config.sections import NEW, OLD, Opened
 

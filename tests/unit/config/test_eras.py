@@ -8,7 +8,8 @@ import pytest
 
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, SERVER, VISITOR, VISITOR_TYPES
 from frpd.config.kinds import SEED, Field, Kind
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 from frpd.config.proxies import (
     HttpProxyConfig,
     StcpProxyConfig,

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from frpd.config.load import Loaded, load_client, load_client_common, load_server
+from frpd.config.load import Loaded
+from frpd.config.load_client import load_client, load_client_common
+from frpd.config.load_server import load_server
 from frpd.config.problems import ConfigErrors
 from frpd.config.server import ServerConfig
 from frpd.errors import ConfigError

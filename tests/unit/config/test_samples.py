@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 from frpd.config.proxies import PROXIES, TcpProxyConfig
 from frpd.config.samples import main, rendered, tables, with_tables
 

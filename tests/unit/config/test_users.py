@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frpd.config.load import Loaded, load_server
+from frpd.config.load import Loaded
+from frpd.config.load_server import load_server
 from frpd.config.secret import Secret
 from frpd.config.server import ServerConfig
 from frpd.config.users import MAX_PATTERNS, MAX_USERS, Owners, UserConfig, _doubles

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from frpd import __version__
-from frpd.config.load import load_client, load_server
+from frpd.config.load_client import load_client
+from frpd.config.load_server import load_server
 
 ROOT = Path(__file__).resolve().parents[3]
 DEBIAN = ROOT / "debian"

@@ -15,7 +15,7 @@ from frpd.admin.frpc.config import to_check, with_token_of, without_token
 from frpd.admin.frpc_api import frpc_app
 from frpd.admin.reload import ReloadReport
 from frpd.cli.config_file import ConfigFile
-from frpd.config.load import load_client_common
+from frpd.config.load_client import load_client_common
 from frpd.errors import ConfigError
 from tests.helpers.world import World
 from tests.unit.admin.frpc.desk import Desk

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frpd.admin.config_view import MASK
 from frpd.admin.frpc.masking import SECRET_KEYS, masked, unmasked
-from frpd.config.load import load_client_common
+from frpd.config.load_client import load_client_common
 from frpd.errors import ConfigError
 
 OLD = (
