@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from frpd.cli.admin_room import (
@@ -40,6 +40,7 @@ def run_client(
     warnings: Iterable[str],
     background: DaemonOptions | None = None,
     file: ConfigFile | None = None,
+    stretched: Callable[[], bytes] | None = None,
 ) -> int:
     """Run frpc until it is stopped; return the exit status.
 
@@ -48,6 +49,7 @@ def run_client(
         warnings: for the head of the log.
         background: as for run_server. Without ``login_fail_exit`` nobody waits for the login.
         file: where the configuration comes from; None for the command line.
+        stretched: has the token stretched, since that was begun before; any thread.
     """
     refusals = list(client_refusals(setup))
     if refusals:
@@ -69,7 +71,7 @@ def run_client(
 
     def serve(_bound: list[socket.socket], report: Report) -> int:
         reading = None if file is None else (file, common)
-        return _connect(setup, admin, report, reading=reading, manager=manager)
+        return _connect(setup, admin, report, reading=reading, manager=manager, stretched=stretched)
 
     def serve_as_daemon(bound: list[socket.socket], report: Report) -> int:
         start_log(setup.common, said)
@@ -98,6 +100,7 @@ def _connect(
     *,
     reading: tuple[ConfigFile, ClientConfig] | None,
     manager: ServiceManager,
+    stretched: Callable[[], bytes] | None,
 ) -> int:
     """Run a client; ``reading`` is what it was started with: a file, and [common] as it has it."""
     common = setup.common
@@ -122,6 +125,7 @@ def _connect(
         SystemEntropy(),
         on_fatal=give_up,
         on_first_login=lambda: loop.call_soon(report.ready),  # when the session is there
+        stretched=stretched,
     )
     manager.attach(loop, lambda: client_status(service))
     queue = None if reading is None else ClientReload(pool, service, *reading)

@@ -8,7 +8,6 @@ with a single frpc, that is the affair of who started us.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -134,6 +133,8 @@ def _detach(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read in any case
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+    import ctypes  # noqa: PLC0415 - slow, and only these processes need it
+
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it was quicker
         os.kill(os.getpid(), signal.SIGTERM)

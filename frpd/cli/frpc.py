@@ -22,20 +22,25 @@ from frpd.cli.flags import (
     new_parser,
 )
 from frpd.cli.frpc_admin import COMMANDS, add_commands, run_command
+from frpd.cli.head_start import HeadStart
 from frpd.cli.quick import PROXY_FLAGS, add_quick_commands, load_quick
-from frpd.config.client import ClientSetup
+from frpd.config.client import ClientConfig, ClientSetup
 from frpd.config.load import Loaded
 from frpd.config.load_client import load_client
 from frpd.errors import ConfigError
 from frpd.net.notify_socket import tell_failure
 
 DEFAULT_FILE: Final = "./frpc.ini"
+_PLAIN_WORDS: Final = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run frpc; return the exit status."""
-    parser = make_parser()
-    options = parser.parse(sys.argv[1:] if arguments is None else arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    # As services start it: no command is given, so none of the twenty needs its parser.
+    is_plain = len(words) == _PLAIN_WORDS and words[0] in ("-c", "--config")
+    parser = make_parser(with_commands=not is_plain)
+    options = parser.parse(words)
     command = _COMMANDS.get(options.command)
     try:
         if command is not None:
@@ -47,11 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def make_parser() -> FrpParser:
+def make_parser(*, with_commands: bool = True) -> FrpParser:
     """Return the parser of the command line; man page and completion are made from it too."""
     parser = new_parser("frpc", "frpc exposes local services through an frps.", DEFAULT_FILE)
     _add_config_dir(parser, None)
     add_daemon_flags(parser)
+    if with_commands:
+        _add_commands(parser)
+    else:
+        parser.set_defaults(command=None)
+    return parser
+
+
+def _add_commands(parser: FrpParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     verify = commands.add_parser("verify", help="check the file of -c", allow_abbrev=False)
     verify.add_argument("--strict", action="store_true", help="warnings are errors")
@@ -65,7 +78,6 @@ def make_parser() -> FrpParser:
         _add_config_dir(command, argparse.SUPPRESS)
     add_quick_commands(commands)
     commands.add_parser("help", help="explain a command").set_defaults(explain=parser.print_help)
-    return parser
 
 
 def _add_config_dir(parser: argparse.ArgumentParser, default: str | None) -> None:
@@ -143,9 +155,24 @@ def _run(
 ) -> int:
     if print_refusals(loaded):
         return 1
+    stretched = None if background is not None else _stretch(loaded.value.common)
     from frpd.cli.assemble_client import run_client  # noqa: PLC0415 - slow, and verify needs none of it
 
-    return run_client(loaded.value, loaded.warnings, background, file)
+    return run_client(loaded.value, loaded.warnings, background, file, stretched)
+
+
+def _stretch(common: ClientConfig) -> Callable[[], bytes] | None:
+    """Stretch the token beside the imports: it takes as long as they do, and the login needs it."""
+    token = common.token.reveal()
+    if not token or common.native == "off" or common.authentication_method != "token":
+        return None
+
+    def stretch() -> bytes:
+        from frpd.proto.seal_keys import stretch  # noqa: PLC0415 - in the thread, it is slow
+
+        return stretch(token)
+
+    return HeadStart(stretch).result
 
 
 def program() -> NoReturn:

@@ -50,6 +50,7 @@ LATE: Final = (
     "frpd.net.certificates",
     "frpd.net.fetch",
     "frpd.net.tls",
+    "frpd.proto.seal_keys",
     "frpd.proto.snappy",
     "frpd.server.kcp_entrance",
     "frpd.server.plugins.hook",

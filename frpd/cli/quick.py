@@ -12,7 +12,6 @@ from typing import Any, Final
 from frpd.cli.flags import add_frp_flags, add_value_flags, exposed, given, surplus
 from frpd.config.client import ClientSetup
 from frpd.config.fields import CLIENT, PROXY, PROXY_TYPES, VISITOR
-from frpd.config.flags import client_from_flags
 from frpd.config.load import Loaded
 
 VISITOR_WORD: Final = "visitor"
@@ -79,6 +78,8 @@ def load_quick(options: argparse.Namespace) -> Loaded[ClientSetup]:
     Raises:
         ConfigError: it cannot be used.
     """
+    from frpd.config.flags import client_from_flags  # noqa: PLC0415 - knows both ends
+
     kind, words = options.command, options.words
     proxy = given(options, PROXY_FLAGS[kind])
     if "role" in dict(PROXY_FLAGS[kind]) and words[:1] == [VISITOR_WORD]:

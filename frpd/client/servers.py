@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from frpd.client.plugins import PLUGINS
 from frpd.client.proxies import PROXIES
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxies.gated import GatedProxy, has_gate, has_lists, lists_of, numbers_of
 from frpd.client.proxies.general import GeneralProxy
-from frpd.client.proxies.sudp import SudpProxy
-from frpd.client.proxies.xtcp import Serve, XtcpProxy
 from frpd.config.proxies import ProxyConfig
 from frpd.errors import ProxyError
+
+if TYPE_CHECKING:
+    from frpd.client.proxies.xtcp import Serve
 
 DATAGRAM_TYPES = ("udp", "sudp")
 
@@ -27,7 +30,10 @@ def make_server(context: ProxyContext, config: ProxyConfig) -> ServesWork:
     server = build(context, config)
     if kind == "udp" or not has_gate(config):  # udp looks at each visitor's first datagram
         return server
-    if isinstance(server, SudpProxy):
+    if kind == "sudp":
+        from frpd.client.proxies.sudp import SudpProxy  # noqa: PLC0415 - it is there by now
+
+        assert isinstance(server, SudpProxy)
         return GatedProxy(context, config, server, server.count_visitors)
     return GatedProxy(context, config, server)
 
@@ -50,6 +56,7 @@ def _builder(config: ProxyConfig) -> Serve:
 
 def _xtcp(context: ProxyContext, config: ProxyConfig, build: Serve) -> ServesWork:
     """Users come by tunnels, past any server; where they come from the server knows alone."""
+    from frpd.client.proxies.xtcp import XtcpProxy  # noqa: PLC0415 - who has none needs none
 
     def serve(users: ProxyContext, config: ProxyConfig) -> ServesWork:
         numbers = numbers_of(config)

@@ -68,6 +68,7 @@ class Service:
         on_fatal: called when the first login fails and ``login_fail_exit``
             asks to give up, with the reason.
         on_first_login: called when the server has let us in for the first time.
+        stretched: has the token stretched, since that was begun before; any thread.
 
     Raises:
         ConfigError: a certificate or a key cannot be used.
@@ -83,6 +84,7 @@ class Service:
         *,
         on_fatal: Callable[[str], None],
         on_first_login: Callable[[], None] = lambda: None,
+        stretched: Callable[[], bytes] | None = None,
     ) -> None:
         common = setup.common
         self._loop = loop
@@ -93,9 +95,8 @@ class Service:
         self._transport = way_to_server(loop, connector, common, entropy)
         self._credentials = make_credentials(loop, pool, common)
         self._cipher_key = derive_key(common.token.reveal())
-        may_seal = common.native != native.OFF and seals_with_token(common)
-        token = common.token.reveal() if may_seal else None
-        self._secret = StretchedSecret(pool, token)
+        seals = common.native != native.OFF and seals_with_token(common)
+        self._secret = StretchedSecret(pool, common.token.reveal() if seals else None, stretched)
         self._pipes = PipePool(common.splice_pipe_bytes, common.splice_budget_bytes)
         self._holes = HoleContext(
             loop,

@@ -18,21 +18,25 @@ class StretchedSecret:
     Args:
         pool: works it out.
         secret: the text; an empty one is not worth it, nor is None.
+        ahead: has what comes of it, since that was begun elsewhere; any thread.
     """
 
     __slots__ = ("_job", "_waiting", "value")
 
-    def __init__(self, pool: WorkerPool, secret: str | None) -> None:
+    def __init__(
+        self, pool: WorkerPool, secret: str | None, ahead: Callable[[], bytes] | None = None
+    ) -> None:
         self.value: bytes | None = None
         """None for ever if there is nothing to stretch, or it failed."""
         self._waiting: list[Callable[[], None]] = []
         self._job: Job | None = None
         if secret:
-            self._start(pool, secret)
+            self._start(pool, secret, ahead)
 
-    def _start(self, pool: WorkerPool, text: str) -> None:
+    def _start(self, pool: WorkerPool, text: str, ahead: Callable[[], bytes] | None = None) -> None:
+        work = ahead or (lambda: seal_keys.stretch(text))
         try:
-            self._job = pool.submit(lambda: seal_keys.stretch(text), self._done, self._failed)
+            self._job = pool.submit(work, self._done, self._failed)
         except LimitError as error:
             _log.warning("seal is not possible: %s", error)
 

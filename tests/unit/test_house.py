@@ -124,6 +124,7 @@ MEMORY_ERRORS_END_HERE = {
     "frpd/cli/daemon.py": "the end of the process",
     "frpd/cli/daemonize.py": "the end of the process",
     "frpd/cli/config_dir.py": "the end of the process",
+    "frpd/cli/head_start.py": "a thread of its own: who asks for its result gets them",
     "frpd/selector_loop.py": "on_failure, which the next clause is for",
     "frpd/workers.py": "a job: it shares nothing with the loop",
 }

@@ -4,7 +4,7 @@ frp has changed everything about it twice: EARLY_A up to 0.24, EARLY_B from 0.25
 NEWEST since 0.49. The session with the server says which one its server speaks. A server of
 ours speaks all of them, and says in its messages when the far end speaks an early one only.
 
-The seam: a row in VISITOR_WAYS and one in OWNER_WAYS (frpd.client.nathole) for each way.
+The seam: a row in VISITOR_WAYS and one in OWNER_WAYS (frpd.client.nathole.ways) for each way.
 A visitor's attempt is made by ``VisitorWay``, an owner's by ``OwnerWay``; both are Punchers,
 which call exactly one of the two they are given, on a later turn than ``start()`` or in it.
 An attempt that has failed or given its tunnel holds nothing. The attempts of a visitor that

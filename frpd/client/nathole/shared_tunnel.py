@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from frpd.client.nathole import VISITOR_WAYS
 from frpd.client.nathole.answers import Asking
 from frpd.client.nathole.generation import EARLY, NEWEST, HoleContext, Puncher, Signalling, way_of
 from frpd.client.nathole.tunnel import Tunnel
+from frpd.client.nathole.ways import VISITOR_WAYS
 from frpd.config.visitors import XtcpVisitorConfig
 from frpd.errors import FrpError, LimitError, TransportError
 from frpd.proto.message.types import NatHoleResp, NatHoleVisitor

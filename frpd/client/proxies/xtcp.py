@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from frpd.client.nathole import OWNER_WAYS
 from frpd.client.nathole.generation import NEWEST, Puncher, Signalling, way_of
 from frpd.client.nathole.tunnel import Tunnel
+from frpd.client.nathole.ways import OWNER_WAYS
 from frpd.client.proxies.base import ProxyContext, ServesWork
 from frpd.client.proxies.general import GeneralProxy
 from frpd.config.proxies import ProxyConfig, XtcpProxyConfig

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from frpd.client.nathole import VISITOR_WAYS
 from frpd.client.nathole.generation import Puncher
 from frpd.client.nathole.shared_tunnel import SharedTunnel
 from frpd.client.nathole.tunnel import Tunnel
+from frpd.client.nathole.ways import VISITOR_WAYS
 from frpd.client.proxy_table import Phase
 from frpd.client.visitors.base import Session, VisitorContext
 from frpd.client.visitors.call import Admitted

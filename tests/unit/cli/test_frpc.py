@@ -12,6 +12,7 @@ from frpd.cli import assemble_client, frpc
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
+from frpd.proto.seal_keys import stretch
 
 STATUS = 23
 INI = "[common]\nserver_port = 7002\n[web]\nlocal_port = 80\nremote_port = 6000\n"
@@ -24,6 +25,7 @@ class Started:
         self.setup: ClientSetup | None = None
         self.background: DaemonOptions | None = None
         self.file: ConfigFile | None = None
+        self.stretched: Callable[[], bytes] | None = None
 
     def __call__(
         self,
@@ -31,11 +33,13 @@ class Started:
         warnings: Iterable[str],
         background: DaemonOptions | None = None,
         file: ConfigFile | None = None,
+        stretched: Callable[[], bytes] | None = None,
     ) -> int:
         del warnings
         self.setup = setup
         self.background = background
         self.file = file
+        self.stretched = stretched
         return STATUS
 
 
@@ -231,3 +235,23 @@ def test_a_daemon_s_user_and_the_user_of_a_quick_form_are_two(started: Started) 
     assert started.background == DaemonOptions(user="nobody")
     setup_of(started, *quick)
     assert started.background is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_begun"),
+    [
+        ("token = abc", True),
+        ("", False),
+        ("token = abc\nnative = off", False),
+    ],
+)
+def test_the_token_is_stretched_while_the_rest_is_loaded(
+    started: Started, tmp_path: Path, lines: str, is_begun: bool
+) -> None:
+    file = tmp_path / "frpc.ini"
+    file.write_text(f"[common]\n{lines}\n")
+    file.chmod(0o600)
+    assert frpc.main(["-c", str(file)]) == STATUS
+    assert (started.stretched is not None) == is_begun
+    if started.stretched is not None:
+        assert started.stretched() == stretch("abc")

@@ -20,6 +20,14 @@ def test_whoever_waits_is_called_when_it_is_there(world: World) -> None:
     assert called[1:] == [b"at once"]
 
 
+def test_what_was_begun_before_is_taken(world: World) -> None:
+    secret = StretchedSecret(world.pool, "token", lambda: b"made before")
+    called: list[bytes | None] = []
+    secret.when_ready(lambda: called.append(secret.value))
+    world.until(lambda: called)
+    assert called == [b"made before"]
+
+
 @pytest.mark.parametrize("nothing", ["", None])
 def test_nothing_is_not_stretched(world: World, nothing: str | None) -> None:
     secret = StretchedSecret(world.pool, nothing)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from frpd.client.nathole import OWNER_WAYS, VISITOR_WAYS
 from frpd.client.nathole.generation import EARLY
+from frpd.client.nathole.ways import OWNER_WAYS, VISITOR_WAYS
 
 
 def test_both_generations_have_a_row_for_each_end() -> None:
