@@ -24,7 +24,7 @@ from frpd import log
 from frpd.client.login import Backoff
 from frpd.client.proxy_table import Phase
 from frpd.client.service import Service
-from frpd.config.load import load_client
+from frpd.config.load_client import load_client
 from frpd.config.proxies import TcpProxyConfig
 from frpd.entropy import SystemEntropy
 from frpd.net.connector import Connector

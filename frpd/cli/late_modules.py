@@ -17,6 +17,7 @@ LATE: Final = (
     "cryptography.hazmat.primitives.ciphers.algorithms",
     "cryptography.hazmat.primitives.ciphers.modes",
     "cryptography.x509",
+    "ctypes",
     "dns.resolver",
     "encodings.idna",
     "frpd.admin.access",

@@ -12,7 +12,7 @@ from frpd.cli import assemble_client, frpc
 from frpd.cli.config_file import ConfigFile
 from frpd.cli.flags import DaemonOptions
 from frpd.config.client import ClientSetup
-from frpd.proto.seal_keys import stretch
+from frpd.proto import seal_keys
 
 STATUS = 23
 INI = "[common]\nserver_port = 7002\n[web]\nlocal_port = 80\nremote_port = 6000\n"
@@ -254,4 +254,4 @@ def test_the_token_is_stretched_while_the_rest_is_loaded(
     assert frpc.main(["-c", str(file)]) == STATUS
     assert (started.stretched is not None) == is_begun
     if started.stretched is not None:
-        assert started.stretched() == stretch("abc")
+        assert started.stretched() == seal_keys.stretch("abc")
