@@ -20,7 +20,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.gate.baseline import checked_out, compiled, git, load, programs, store
+from bench.gate.baseline import (
+    checked_out,
+    compiled,
+    git,
+    load,
+    programs,
+    store,
+    with_bytecode,
+)
 from bench.gate.verdicts import Verdict, exit_code, judge, table, together
 from bench.tunnel.__main__ import chosen, raise_file_limit
 from bench.tunnel.backends import find_tools
@@ -95,6 +103,8 @@ def run(options: argparse.Namespace, folder: Path) -> int:
             say(
                 f"{compiled(ROOT)} modules are compiled in the tree at hand, none in the baseline's"
             )
+        for each in (tree, ROOT):
+            with_bytecode(each)
         plan = Plan(pair, tools, folder, options.rounds, options.seconds)
         try:
             verdicts.extend(verdict(one, plan, options.tolerance / 100) for one in scenarios)

@@ -105,6 +105,14 @@ def programs(name: str, tree: Path) -> Implementation:
     return Implementation(name, command_of("frps"), command_of("frpc"))
 
 
+def with_bytecode(tree: Path) -> None:
+    """Write the bytecode of the tree, as an installation has it: no start shall compile."""
+    command = [sys.executable, "-m", "compileall", "-q", str(tree / "frpd")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise MeasurementError(f"{tree} does not compile: {done.stdout.strip()}")
+
+
 def compiled(tree: Path) -> int:
     """Return how many modules of the tree are extensions."""
     return sum(1 for _ in (tree / "frpd").rglob("*.so"))

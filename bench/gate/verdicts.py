@@ -29,7 +29,7 @@ class Verdict:
     """One row.
 
     Attributes:
-        words: same, better, slower; lost: it fails now; or why nothing can be said.
+        words: not slower; slower; lost: it fails now; or why nothing can be said.
         times: what it costs now for each 1 that it did.
     """
 
@@ -64,11 +64,7 @@ def judge(row: str, baseline: Result, now: Result, tolerance: float) -> Verdict:
     if before <= 0 or after <= 0:
         return Verdict(row, "too short to tell")
     times = after / before
-    words = "same"
-    if times > 1 + tolerance:
-        words = "slower"
-    elif times < 1 - tolerance:
-        words = "better"
+    words = "slower" if times > 1 + tolerance else "not slower"
     costs = report.written(figure, before), report.written(figure, after)
     return Verdict(row, words, *costs, times, rates(baseline.rounds, now.rounds))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.gate import baseline
-from bench.gate.baseline import checked_out, fingerprint, git, load, programs, store
+from bench.gate.baseline import checked_out, fingerprint, git, load, programs, store, with_bytecode
 from bench.tunnel.processes import MeasurementError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -85,3 +85,13 @@ def test_programs_are_those_of_the_tree() -> None:
 def test_a_tree_whose_frpd_would_not_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match="frpd comes from"):
         programs("now", tmp_path)
+
+
+def test_a_tree_has_bytecode_before_it_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "frpd").mkdir()
+    (tmp_path / "frpd" / "one.py").write_text("x = 1")
+    with_bytecode(tmp_path)
+    assert len(list((tmp_path / "frpd").rglob("*.pyc"))) == 1
+    (tmp_path / "frpd" / "two.py").write_text("x =")
+    with pytest.raises(MeasurementError, match="does not compile"):
+        with_bytecode(tmp_path)

@@ -13,10 +13,10 @@ def costs(*each: float, per_s: float = 1000.0) -> Result:
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
-        ((100, 140, 120), (139, 107, 150), "same"),
+        ((100, 140, 120), (139, 107, 150), "not slower"),
         ((100, 140, 120), (150, 109, 170), "slower"),
-        ((100, 140, 120), (91, 400, 400), "better"),
-        ((100,), (108,), "same"),
+        ((100, 140, 120), (91, 400, 400), "not slower"),
+        ((100,), (108,), "not slower"),
     ],
 )
 def test_the_cheapest_rounds_decide(
@@ -30,7 +30,7 @@ def test_the_cheapest_rounds_decide(
 
 def test_a_rate_that_fell_is_told_and_decides_nothing() -> None:
     one = judge("cps", costs(100), costs(100, per_s=10), 0.08)
-    assert (one.words, one.rates) == ("same", "1,000/s, now 10/s")
+    assert (one.words, one.rates) == ("not slower", "1,000/s, now 10/s")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_rate_that_fell_is_told_and_decides_nothing() -> None:
 def test_each_row_has_a_cost(figures: dict[str, float]) -> None:
     dearer = {name: 1.2 * value for name, value in figures.items()}
     assert judge("row", Result([figures]), Result([dearer]), 0.08).words == "slower"
-    assert judge("row", Result([figures]), Result([dearer]), 0.25).words == "same"
+    assert judge("row", Result([figures]), Result([dearer]), 0.25).words == "not slower"
 
 
 def test_a_row_that_fails_now_is_lost() -> None:
@@ -76,13 +76,13 @@ def test_more_rounds_are_added_to_the_first() -> None:
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (("same", "better"), 0),
-        (("same", "slower"), 1),
+        (("not slower", "not slower"), 0),
+        (("not slower", "slower"), 1),
         (("lost: it died", "too short to tell"), 1),
-        (("same", "too short to tell"), 2),
+        (("not slower", "too short to tell"), 2),
         ((), 2),
     ],
 )
 def test_the_exit_code_tells_the_worst(words: tuple[str, ...], code: int) -> None:
-    rows = [Verdict("row", one, times=1.0 if one in ("same", "better") else None) for one in words]
+    rows = [Verdict("row", one, times=1.0 if one == "not slower" else None) for one in words]
     assert exit_code(rows) == code
