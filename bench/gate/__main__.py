@@ -1,9 +1,10 @@
 """Tell which rows of bench.tunnel the tree at hand has made dearer than noise explains.
 
 The baseline is a commit, stored for this machine. Its tree and the one at hand
-take turns (A B A B), and the cheapest round of each counts: processor time of
-one operation, memory of one idle connection. Rows that look slower are measured
-again, with twice the rounds, before they are called so.
+take turns (A B A B). A row is slower when both its cheapest and its median round
+are: in processor time of one operation, or memory of one idle connection. Rows
+that look slower are measured again, with twice the rounds, before they are
+called so. Other work on the machine makes the verdict worth less.
 
     python -m bench.gate --store            # make bench-baseline: HEAD is the baseline
     python -m bench.gate --only cps,rtt_1   # make bench-gate; exit code 1: something is slower
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
 import signal
 import sys
@@ -97,6 +99,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     tools = find_tools([tool for one in scenarios for tool in one.tools], folder)
     raise_file_limit()
     verdicts: list[Verdict] = []
+    load_at_start = os.getloadavg()[0]
     with checked_out(ROOT, baseline.commit, folder / "tree") as tree:
         pair = [programs(_BASELINE, tree), programs(_NOW, ROOT)]
         if compiled(ROOT):
@@ -109,7 +112,8 @@ def run(options: argparse.Namespace, folder: Path) -> int:
         try:
             verdicts.extend(verdict(one, plan, options.tolerance / 100) for one in scenarios)
         finally:
-            print(f"baseline: {baseline.commit[:12]}, stored {baseline.date}\n")
+            print(f"baseline: {baseline.commit[:12]}, stored {baseline.date}")
+            print(f"load average at start and end: {load_at_start:.1f}, {os.getloadavg()[0]:.1f}\n")
             print(table(verdicts), flush=True)
     return exit_code(verdicts)
 

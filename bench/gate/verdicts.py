@@ -1,7 +1,8 @@
 """From rounds of two trees to a verdict for each row: what it costs now, and what it did.
 
-A machine with other work on it makes everything slower and nothing faster, so the cheapest round
-of each tree says most; rates bend with the load and are told only.
+Other work on a machine makes everything dearer and nothing cheaper, so the cheapest round of each
+tree says most. It can be luck, so the medians have to agree: what counts is the smaller of the
+two ratios. Rates bend with the load, and are told only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Verdict:
 
     Attributes:
         words: not slower; slower; lost: it fails now; or why nothing can be said.
-        times: what it costs now for each 1 that it did.
+        times: what it costs now for each 1 that it did, in favour of now.
     """
 
     row: str
@@ -52,7 +53,7 @@ class Verdict:
 
 
 def judge(row: str, baseline: Result, now: Result, tolerance: float) -> Verdict:
-    """Compare the cheapest rounds; ``tolerance`` is how much more is still the same (0.08)."""
+    """Compare cheapest and median rounds; ``tolerance``: how much more is the same (0.08)."""
     if not baseline.rounds:
         return Verdict(row, f"nothing to compare with: {_why(baseline)}")
     if not now.rounds:
@@ -61,9 +62,10 @@ def judge(row: str, baseline: Result, now: Result, tolerance: float) -> Verdict:
     if figure is None:
         return Verdict(row, "it has no cost that could be judged")
     before, after = cheapest(figure, baseline.rounds), cheapest(figure, now.rounds)
-    if before <= 0 or after <= 0:
+    middle = report.medians(baseline.rounds)[figure]
+    if min(before, after, middle) <= 0:
         return Verdict(row, "too short to tell")
-    times = after / before
+    times = min(after / before, report.medians(now.rounds)[figure] / middle)
     words = "slower" if times > 1 + tolerance else "not slower"
     costs = report.written(figure, before), report.written(figure, after)
     return Verdict(row, words, *costs, times, rates(baseline.rounds, now.rounds))
