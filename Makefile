@@ -3,7 +3,7 @@ PY := .venv/bin/python
 # Debian keeps sshd and nginx where a plain user's PATH does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
 .NOTPARALLEL:
-.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel scale cost crowd floods soak cov lock compiled test-compiled
+.PHONY: fuzz fuzz-hours check lint types imports package deb wheel deb-lifecycle ansible ansible-machines test unit e2e e2e-full chaos interop bench bench-tunnel bench-baseline bench-gate scale cost crowd floods soak cov lock compiled test-compiled
 
 check: lint types imports package ansible test
 
@@ -92,6 +92,13 @@ bench-tunnel:
 	@test -x "$(FRPD_GO_FRP)/frps" || { echo "FRPD_GO_FRP names no folder with frps and frpc"; exit 2; }
 	@$(PY) -m bench.tunnel --impl 'frpd=.venv/bin/frps -c|.venv/bin/frpc -c' \
 		--impl 'go=$(FRPD_GO_FRP)/frps -c|$(FRPD_GO_FRP)/frpc -c' $(BENCH)
+
+# Whether the tree at hand is slower than the commit stored last on this machine.
+bench-baseline:
+	@$(PY) -m bench.gate --store $(BENCH)
+
+bench-gate:
+	@$(PY) -m bench.gate $(BENCH)
 
 # Curves of time and memory, and where the time goes; options as for bench-tunnel.
 scale cost:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from bench.cost.ends import Cpu, counted, cpu
 from bench.tunnel.backends import Tools, services
-from bench.tunnel.implementations import Implementation, Ports, tunnel
+from bench.tunnel.implementations import Implementation, tunnel
 from bench.tunnel.loads import Figures, Turn
 from bench.tunnel.processes import MeasurementError, free_ports, wait_until
+from bench.tunnel.settings import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from bench.tunnel.processes import MeasurementError, listens, running, wait_unti
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bench.tunnel.implementations import Ports
+    from bench.tunnel.settings import Ports
 
 PACKAGES: Final = {
     "cc": "gcc libc6-dev",
@@ -28,7 +28,7 @@ _LOAD_SOURCE: Final = Path(__file__).with_name("load.c")
 _START_SECONDS: Final = 5.0
 
 # Debian keeps daemons where a plain user's PATH does not look.
-_PATH: Final = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+PATH: Final = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 _NGINX_CONF: Final = """\
 daemon off;
@@ -68,7 +68,7 @@ def find_tools(names: Iterable[str], folder: Path) -> Tools:
     Raises:
         MeasurementError: some are missing; it names them and their Debian packages.
     """
-    found = {name: shutil.which(name, path=_PATH) for name in {"cc", *names}}
+    found = {name: shutil.which(name, path=PATH) for name in {"cc", *names}}
     missing = sorted(name for name, path in found.items() if path is None)
     if missing:
         packages = " ".join(PACKAGES[name] for name in missing)

@@ -9,122 +9,54 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bench.tunnel.kinds import KINDS
+from bench.tunnel.kinds.kind import Task
 from bench.tunnel.processes import Child, listens, running, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bench.tunnel.settings import Ports, Setting
+
 READY_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Implementation:
-    """What ``--impl NAME='SERVER|CLIENT'`` says, and lines of ``--set`` for both its ini files."""
+    """What ``--impl NAME=KIND:SERVER|CLIENT`` says, and what ``--set`` adds to frp's ini files."""
 
     name: str
     server: tuple[str, ...]
     client: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    kind: str = "frp"
+
+    def task(self, setting: Setting, ports: Ports, folder: Path) -> Task:
+        """Return what its kind needs to know to make a tunnel of it."""
+        return Task(self.name, self.server, self.client, self.extra, setting, ports, folder)
 
 
 def parse_implementation(text: str) -> Implementation:
-    """Read ``NAME=SERVER COMMAND|CLIENT COMMAND``.
+    """Read ``NAME=SERVER COMMAND|CLIENT COMMAND``, or one of another kind: ``NAME=KIND:PROGRAMS``.
+
+    PROGRAMS are SERVER|CLIENT, one for both, or none for those of the PATH.
 
     Raises:
         ValueError: it has another form.
     """
     name, _, commands = text.partition("=")
-    server, bar, client = commands.partition("|")
-    if not (name.strip() and server.strip() and bar and client.strip()):
-        raise ValueError(f"{text!r} is not NAME=SERVER COMMAND|CLIENT COMMAND")
-    return Implementation(name.strip(), tuple(shlex.split(server)), tuple(shlex.split(client)))
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """All on 127.0.0.1: the tunnel's own, the services' behind it, the ways in."""
-
-    bind: int
-    vhost: int
-    echo: int
-    sink: int
-    iperf: int
-    web: int
-    probe: int
-    entrance: int
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """The proxy under measurement.
-
-    Attributes:
-        service: the Ports attribute of the service behind it.
-        kind: frp's type.
-        lines: further ini lines of its section.
-    """
-
-    service: str
-    kind: str = "tcp"
-    lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a scenario writes into the ini files of every implementation."""
-
-    proxy: Proxy
-    tcp_mux: bool = True
-    pool: int = 5
-    protocol: str = "tcp"
-
-
-HOST: Final = "tunnel.test"
-"""The virtual host of an http proxy."""
-
-
-def _common(setting: Setting, extra: tuple[str, ...]) -> str:
-    mux = "true" if setting.tcp_mux else "false"
-    return "\n".join(["token = measured", f"tcp_mux = {mux}", "log_level = warn", *extra, ""])
-
-
-def server_ini(setting: Setting, ports: Ports, extra: tuple[str, ...] = ()) -> str:
-    """Return frps.ini."""
-    vhost = f"vhost_http_port = {ports.vhost}\n" if setting.proxy.kind == "http" else ""
-    # by datagrams the number of bind_port may serve as well
-    by_datagrams = setting.protocol in ("kcp", "quic")
-    datagrams = f"{setting.protocol}_bind_port = {ports.bind}\n" if by_datagrams else ""
-    return (
-        "[common]\nbind_addr = 127.0.0.1\n"
-        f"bind_port = {ports.bind}\nmax_pool_count = 50\n{vhost}{datagrams}"
-        f"{_common(setting, extra)}"
-    )
-
-
-def client_ini(setting: Setting, ports: Ports, extra: tuple[str, ...] = ()) -> str:
-    """Return frpc.ini: the proxy that is measured, and one to the echo service for looking."""
-    proxy = setting.proxy
-    way_in = (
-        f"custom_domains = {HOST}" if proxy.kind == "http" else f"remote_port = {ports.entrance}"
-    )
-    measured = [
-        "[measured]",
-        f"type = {proxy.kind}",
-        f"local_port = {getattr(ports, proxy.service)}",
-        way_in,
-        *proxy.lines,
-        "",
-    ]
-    return (
-        "[common]\nserver_addr = 127.0.0.1\n"
-        # newer frp turns TLS on by itself; all shall do the same work
-        f"server_port = {ports.bind}\ntls_enable = false\npool_count = {setting.pool}\n"
-        f"protocol = {setting.protocol}\n"
-        f"{_common(setting, extra)}\n"
-        f"[probe]\ntype = tcp\nlocal_port = {ports.echo}\nremote_port = {ports.probe}\n\n"
-        + "\n".join(measured)
-    )
+    word, colon, programs = commands.partition(":")
+    kind = word.strip() if colon and word.strip() in KINDS else ""
+    server, bar, client = (programs if kind else commands).partition("|")
+    if kind:
+        defaults = KINDS[kind].programs
+        client = (client if bar else server).strip() or defaults[1]
+        server = server.strip() or defaults[0]
+    if not (name.strip() and server.strip() and client.strip()):
+        raise ValueError(f"{text!r} is not NAME=SERVER COMMAND|CLIENT COMMAND, nor NAME=KIND:...")
+    words = tuple(shlex.split(server)), tuple(shlex.split(client))
+    return Implementation(name.strip(), *words, kind=kind or "frp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +78,17 @@ def tunnel(
     Raises:
         MeasurementError: the tunnel does not come up.
     """
-    inis = folder / f"{implementation.name}-frps.ini", folder / f"{implementation.name}-frpc.ini"
-    inis[0].write_text(server_ini(setting, ports, implementation.extra), encoding="utf-8")
-    inis[1].write_text(client_ini(setting, ports, implementation.extra), encoding="utf-8")
-    logs = [ini.with_suffix(".log") for ini in inis]
+    kind = KINDS[implementation.kind]
+    task = implementation.task(setting, ports, folder)
+    commands = kind.commands(task)
+    logs = [task.path(f"{end}.log") for end in ("server", "client")]
     for log in logs:
         log.unlink(missing_ok=True)
     began = time.monotonic()
-    with running([*implementation.server, str(inis[0])], logs[0]) as server:
-        wait_until(lambda: listens(ports.bind), "a listening server", READY_SECONDS, [server])
+    with running(commands[0], logs[0]) as server:
+        wait_until(lambda: listens(kind.door(ports)), "a listening server", READY_SECONDS, [server])
         server_ready = time.monotonic() - began
-        with running([*implementation.client, str(inis[1])], logs[1]) as client:
+        with running(commands[1], logs[1]) as client:
             ends = (server, client)
             wait_until(lambda: echoes(ports.probe), "an echo", READY_SECONDS, ends)
             ready = time.monotonic() - began

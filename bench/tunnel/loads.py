@@ -1,6 +1,6 @@
 """One measurement each: put a load on a running tunnel, return figures.
 
-CPU seconds and memory are those of the tunnel's two processes alone.
+CPU seconds and memory are those of the tunnel's two ends alone, with all their processes.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.tunnel.implementations import HOST, Tunnel
 from bench.tunnel.processes import MeasurementError, cpu_seconds, leashed, pss_kib
+from bench.tunnel.settings import HOST
 
 if TYPE_CHECKING:
     from bench.tunnel.backends import Tools
+    from bench.tunnel.implementations import Tunnel
 
 Figures = dict[str, float]
 """Figure name -> value; bench.tunnel.report.FIGURES says what the names mean."""

@@ -63,12 +63,17 @@ class Child:
         return " ".join(tail.decode("utf-8", "replace").split()) or "(it said nothing)"
 
     def stop(self) -> None:
-        """End the process: politely, then by force; its children by force."""
+        """End the process: politely, then by force; what it started by force."""
+        # some of them may have left the process group, as sshd's sessions do
+        started = list(_with_descendants([self]))[1:]
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait()
 
 
@@ -147,12 +152,12 @@ def _with_descendants(children: Sequence[Child]) -> Iterator[psutil.Process]:
 
 
 def cpu_seconds(children: Sequence[Child]) -> float:
-    """Return user and system time so far of these and of their living descendants."""
+    """Return user and system time so far of these and of all their descendants."""
     total = 0.0
     for process in _with_descendants(children):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            total += times.user + times.system
+            total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bench.tunnel import loads
-from bench.tunnel.implementations import (
-    HOST,
-    Proxy,
-    Setting,
-    Tunnel,
-    answers_http,
-    echoes_datagrams,
-)
+from bench.tunnel.implementations import Tunnel, answers_http, echoes_datagrams
+from bench.tunnel.settings import HOST, Proxy, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +30,7 @@ class Scenario:
         name: as ``--only`` and the table have it.
         about: one line for people.
         figure: the figure that counts (bench.tunnel.report.FIGURES).
-        setting: the ini.
+        setting: what the tunnel shall carry.
         measure: puts on the load.
         tools: programs it needs beside cc.
         serves: for what an implementation may lack: whether this one has it.

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from bench.tunnel.backends import Tools, services
-from bench.tunnel.implementations import Implementation, Ports, tunnel
+from bench.tunnel.implementations import Implementation, tunnel
+from bench.tunnel.kinds import KINDS
 from bench.tunnel.loads import Figures, Turn
 from bench.tunnel.processes import MeasurementError, free_ports, wait_until
+from bench.tunnel.settings import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +70,9 @@ def run_scenario(scenario: Scenario, plan: Plan) -> dict[str, Result]:
 
 
 def _measure(scenario: Scenario, implementation: Implementation, plan: Plan) -> Figures:
+    refusal = KINDS[implementation.kind].refusal(scenario.setting)
+    if refusal:
+        raise NotServedError(refusal)
     ports = Ports(*free_ports(len(Ports.__slots__)))
     with (
         services([scenario.setting.proxy.service], plan.tools, ports, plan.folder),

@@ -40,7 +40,7 @@ def answer(*command: object) -> dict[str, float]:
 def test_missing_tools_are_named_with_their_packages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(backends, "_PATH", str(tmp_path))
+    monkeypatch.setattr(backends, "PATH", str(tmp_path))
     with pytest.raises(MeasurementError, match="apt-get install gcc libc6-dev nginx-light wrk"):
         find_tools(["wrk", "nginx"], tmp_path)
 

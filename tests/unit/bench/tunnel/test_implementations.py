@@ -1,19 +1,8 @@
 from __future__ import annotations
 
-from configparser import ConfigParser
-
 import pytest
 
-from bench.tunnel.implementations import (
-    Ports,
-    Proxy,
-    Setting,
-    client_ini,
-    parse_implementation,
-    server_ini,
-)
-
-PORTS = Ports(bind=1, vhost=2, echo=3, sink=4, iperf=5, web=6, probe=7, entrance=8)
+from bench.tunnel.implementations import parse_implementation
 
 
 def test_commands_are_split_as_a_shell_would() -> None:
@@ -23,34 +12,33 @@ def test_commands_are_split_as_a_shell_would() -> None:
     assert one.client == ("frpc", "-c")
 
 
-@pytest.mark.parametrize("text", ["", "ours", "ours=frps", "=a|b", "ours=|frpc", "ours=frps|"])
+@pytest.mark.parametrize(
+    "text", ["", "ours", "ours=frps", "=a|b", "ours=|frpc", "ours=frps|", "=ssh:"]
+)
 def test_an_incomplete_implementation_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="SERVER COMMAND"):
         parse_implementation(text)
 
 
-def read_ini(text: str) -> ConfigParser:
-    parser = ConfigParser()
-    parser.read_string(text)
-    return parser
+@pytest.mark.parametrize(
+    ("text", "server", "client"),
+    [
+        ("it=rathole:", ("rathole",), ("rathole",)),
+        ("it=rathole:/opt/rathole", ("/opt/rathole",), ("/opt/rathole",)),
+        ("it=ssh:/usr/sbin/sshd|", ("/usr/sbin/sshd",), ("ssh",)),
+        ("it=chisel:new|old -v", ("new",), ("old", "-v")),
+    ],
+)
+def test_another_kind_needs_no_more_than_its_word(
+    text: str, server: tuple[str, ...], client: tuple[str, ...]
+) -> None:
+    one = parse_implementation(text)
+    assert one.kind == text.removeprefix("it=").partition(":")[0]
+    assert (one.server, one.client) == (server, client)
 
 
-def test_ini_files_are_what_frp_reads() -> None:
-    setting = Setting(Proxy("sink", lines=("use_encryption = true",)), tcp_mux=False, pool=9)
-    server = read_ini(server_ini(setting, PORTS))
-    client = read_ini(client_ini(setting, PORTS, ("native = off",)))
-    assert server["common"]["tcp_mux"] == client["common"]["tcp_mux"] == "false"
-    assert server["common"]["token"] == client["common"]["token"]
-    assert client["common"]["pool_count"] == "9"
-    assert client["common"]["native"] == "off"
-    assert client["measured"]["local_port"] == "4"
-    assert client["measured"]["remote_port"] == "8"
-    assert client["measured"]["use_encryption"] == "true"
-    assert client["probe"]["remote_port"] == "7"
-
-
-def test_virtual_host_is_served_only_where_it_is_measured() -> None:
-    plain, vhost = Setting(Proxy("web")), Setting(Proxy("web", kind="http"))
-    assert "vhost_http_port" not in server_ini(plain, PORTS)
-    assert "vhost_http_port = 2" in server_ini(vhost, PORTS)
-    assert "remote_port = 8" not in client_ini(vhost, PORTS)
+def test_commands_with_a_colon_are_frps_unless_a_kind_has_that_word() -> None:
+    one = parse_implementation("it=env A=b:c frps -c|frpc -c")
+    assert (one.kind, one.server) == ("frp", ("env", "A=b:c", "frps", "-c"))
+    one = parse_implementation("it=frp:")
+    assert (one.kind, one.server, one.client) == ("frp", ("frps", "-c"), ("frpc", "-c"))

@@ -27,6 +27,17 @@ def test_implementations_need_names_of_their_own(impls: list[str]) -> None:
         implementations(impls, [])
 
 
+def test_what_is_no_frp_is_taken_only_where_it_can_be_measured() -> None:
+    assert [one.kind for one in implementations(["a=ssh:"], [], peers=True)] == ["ssh"]
+    with pytest.raises(ValueError, match="not frp, and so not measured here: a"):
+        implementations([*TWO, "a=ssh:"], [])
+
+
+def test_a_setting_for_what_reads_no_ini_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="a is no frp"):
+        implementations(["a=ssh:"], ["a:native=off"], peers=True)
+
+
 def test_scenarios_are_taken_by_name_in_the_order_of_the_table() -> None:
     assert [one.name for one in chosen("udp, start")] == ["start", "udp"]
     assert chosen(None) == list(SCENARIOS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -48,6 +49,27 @@ def test_children_of_a_process_end_with_it(tmp_path: Path) -> None:
         assert cpu_seconds([child]) >= 0
     psutil.wait_procs([grandchild], timeout=5)
     assert not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE
+
+
+def test_what_left_the_group_ends_with_its_parent_too(tmp_path: Path) -> None:
+    output = tmp_path / "parent.log"
+    script = "setsid sleep 600 & echo $!; wait"
+    with running(["/bin/sh", "-c", script], output) as child:
+        wait_until(lambda: output.read_text().endswith("\n"), "a pid", 5, [child])
+        runaway = psutil.Process(int(output.read_text()))
+        wait_until(lambda: os.getsid(runaway.pid) == runaway.pid, "a session", 5, [child])
+    psutil.wait_procs([runaway], timeout=5)
+    assert not runaway.is_running() or runaway.status() == psutil.STATUS_ZOMBIE
+
+
+def test_time_of_children_that_have_ended_counts(tmp_path: Path) -> None:
+    output = tmp_path / "parent.log"
+    burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"
+    with running(["/bin/sh", "-c", f"({burn}); echo done; sleep 600"], output) as child:
+        wait_until(lambda: output.read_text() == "done\n", "its child's end", 30, [child])
+        times = psutil.Process(child.process.pid).cpu_times()
+        assert times.children_user + times.children_system > 0
+        assert cpu_seconds([child]) >= times.children_user + times.children_system
 
 
 def test_a_wait_ends_when_the_process_does_and_tells_its_last_words(tmp_path: Path) -> None:
