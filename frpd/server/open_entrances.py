@@ -13,7 +13,7 @@ from frpd.net.pace import Pace
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
-from frpd.server.entrances import NOTHING, Entrance, Speech, bind_entrances
+from frpd.server.entrances import CLIENTS, NOTHING, Entrance, Speech, bind_entrances
 
 Welcome = Callable[[SocketStream, Speech], None]
 Place = tuple[str, int]
@@ -36,7 +36,7 @@ class _OpenEntrance:
         self.entrance = entrance
         self.sock = sock
         # Visitors are no strangers: they may be as many as want to come.
-        for_clients = pace if Speech.FRP in entrance.speech else None
+        for_clients = pace if CLIENTS & entrance.speech else None
         self.listener = Listener(loop, sock, self._came, for_clients)
         self._welcome = welcome
 

@@ -27,6 +27,7 @@ from frpd.transports.link import MakeLink
 
 OnVisitor = Callable[[SocketStream], None]
 
+_CLIENTS = (Speech.FRP, Speech.SSH)
 _LAYERS = {Spoken.TLS: "tls", Spoken.FRP_TLS: "tls", Spoken.WEBSOCKET: "websocket"}
 
 _log = get_logger("frpd.server.reception")
@@ -49,6 +50,21 @@ class Carried:
     """It is pending until it leaves the door."""
 
 
+@dataclass(slots=True, eq=False)
+class Local:
+    """A client whose frp is spoken in this very process, by the SSH gateway.
+
+    Nothing that comes over a network makes one, or sets what is in it.
+    """
+
+    is_vouched: bool = False
+    """It has shown a key that is let in: it needs no token."""
+    user: str = ""
+    """Whose key that was; "" if it does not say."""
+    offence: Offence | None = Offence.NOAUTH
+    """What it counts as if it leaves before its login."""
+
+
 @dataclass(slots=True)
 class CarriedStreams:
     """A client's connection whose bearer has streams of its own: there is no yamux."""
@@ -59,6 +75,8 @@ class CarriedStreams:
     """As of Carried."""
     ticket: Ticket
     """As of Carried."""
+    local: Local | None = None
+    """None for every client that speaks frp itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,7 @@ class Reception:
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
     on_connect: OnVisitor | None = None
+    on_ssh: OnVisitor | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
     """How clients may wrap what they say, by the name of the layer: tls, websocket."""
     tls_only: bool = False
@@ -85,8 +104,10 @@ class Reception:
             self.on_https(stream)
         elif speech is Speech.CONNECT and self.on_connect is not None:
             self.on_connect(stream)
-        elif speech is Speech.FRP and self.guard.turns_away(host_of(stream.peer)):
+        elif speech in _CLIENTS and self.guard.turns_away(host_of(stream.peer)):
             self.turn_away(stream)
+        elif speech is Speech.SSH and self.on_ssh is not None:
+            self.on_ssh(stream)
         else:
             _Newcomer(self, stream, speech)
 
