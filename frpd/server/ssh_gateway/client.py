@@ -22,7 +22,7 @@ from frpd.server.guard.penalties import Offence
 from frpd.server.ssh_gateway.command import HelpWanted, Wanted, read_command, usage
 from frpd.server.ssh_gateway.joint import LOST, join
 from frpd.server.ssh_gateway.settings import MAX_FILE_BYTES, SshSettings
-from frpd.server.ssh_gateway.tunnel import Tunnel
+from frpd.server.ssh_gateway.tunnel import Near, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Session = asyncssh.SSHServerSession[str]
 
-Near = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _Wish = TypeVar("_Wish")
 
 COMMAND_SECONDS: Final = 3.0

@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 
 import asyncssh
 
+from frpd.server.ssh_gateway.tunnel import Near
+
 CHUNK_BYTES: Final = 64 * 1024
 LOOK_SECONDS: Final = 1.0
 """How often a visitor that has ended its direction is looked after: it may have gone for good."""
@@ -46,7 +48,7 @@ class Writer(Protocol):
 
 
 async def join(
-    near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    near: Near,
     far: tuple[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]],
     may_send: Callable[[], Awaitable[Any]],
 ) -> None:

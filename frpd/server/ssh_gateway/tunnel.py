@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from frpd.auth.token import TokenAuthenticator
 from frpd.clock import unix_now
@@ -32,9 +32,9 @@ READ_BYTES: Final = 16 * 1024
 SYSTEM: Final = "ssh-tunnel"
 """What the client lists of frps call its system."""
 
-OnWork = Callable[
-    [tuple[asyncio.StreamReader, asyncio.StreamWriter], bytes, StartWorkConn], Awaitable[None]
-]
+Near: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""Our end of a stream to the server."""
+OnWork: TypeAlias = Callable[[Near, bytes, StartWorkConn], Awaitable[None]]
 
 
 class Refused(FrpError):
@@ -133,7 +133,7 @@ class Tunnel:
             finally:
                 writer.close()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> Near:
         ours, theirs = socket.socketpair()
         for sock in (ours, theirs):
             sock.setblocking(False)
