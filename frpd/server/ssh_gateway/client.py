@@ -220,18 +220,25 @@ class SshClient(asyncssh.SSHServer):
     # The user's wish.
 
     async def _run(self) -> None:
-        status = 1
+        try:
+            await self._say_goodbye(*await self._serve_wish())
+        finally:
+            if self._conn is not None:
+                self._conn.abort()  # does nothing where it was closed
+
+    async def _serve_wish(self) -> tuple[str, int]:
+        """Do what the user wants as long as that goes; return the last words and a status."""
         try:
             wanted, forwarding = await self._wanted()
             await self._serve(wanted, forwarding)
-            text = "the server has ended the session"
         except HelpWanted as wish:
-            text, status = str(wish), 0
+            return str(wish), 0
         except ConfigError as error:
-            text, self._why = str(error), BAD_COMMAND
+            self._why = BAD_COMMAND
+            return str(error), 1
         except FrpError as error:
-            text = str(error)
-        await self._say_goodbye(text, status)
+            return str(error), 1
+        return "the server has ended the session", 1
 
     async def _wanted(self) -> tuple[Wanted, tuple[str, int]]:
         command = await _in_time(self._command, NO_COMMAND)

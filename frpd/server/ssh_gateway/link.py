@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from frpd.errors import TransportError
 from frpd.net.address import SockAddr, format_address
@@ -16,6 +16,9 @@ from frpd.net.endpoint import Callback
 from frpd.net.stream import SocketEnds, SocketStream
 from frpd.selector_loop import SelectorLoop
 from frpd.transports.link import OnFailed, OnStream
+
+LAST_BYTES_SECONDS: Final = 1.0
+"""For what services have said before the user has gone."""
 
 
 class FarEnd(Protocol):
@@ -32,15 +35,41 @@ class FarEnd(Protocol):
 
 
 class SshStream(SocketStream):
-    """One stream: an end of a socketpair. Loop thread only."""
+    """One stream: an end of a socketpair. Loop thread only.
 
-    __slots__ = ("stream_id",)
+    Args:
+        loop: the loop.
+        sock: owned from now on.
+        peer: the user's address.
+        stream_id: see LinkStream.
+        open_streams: it is among them until it is closed.
+    """
+
+    __slots__ = ("_open_streams", "stream_id")
 
     def __init__(
-        self, loop: SelectorLoop, sock: socket.socket, peer: SockAddr, stream_id: int
+        self,
+        loop: SelectorLoop,
+        sock: socket.socket,
+        peer: SockAddr,
+        stream_id: int,
+        open_streams: dict[int, SshStream],
     ) -> None:
         super().__init__(loop, sock, peer)
         self.stream_id = stream_id
+        self._open_streams = open_streams
+        open_streams[stream_id] = self
+
+    def close(self) -> None:
+        """See Endpoint.close."""
+        self._open_streams.pop(self.stream_id, None)
+        super().close()
+
+    def lose(self) -> None:
+        """Its far end has gone for good, which nobody notices who only waits for a visitor."""
+        self.abort()
+        if self.on_failure is not None:
+            self.on_failure()
 
 
 class SshBearer:
@@ -96,7 +125,8 @@ class SshLink:
         self._far = far
         self._on_stream = on_stream
         self._on_closed = on_closed
-        self._streams = 0
+        self._opened = 0
+        self._open_streams: dict[int, SshStream] = {}
         self._closed = False
         self._ended = False
 
@@ -131,11 +161,17 @@ class SshLink:
         if self._closed:
             sock.close()
             return
-        self._streams += 1
-        self._on_stream(SshStream(self._loop, sock, self._bearer.peer, self._streams))
+        self._opened += 1
+        peer, number = self._bearer.peer, self._opened
+        self._on_stream(SshStream(self._loop, sock, peer, number, self._open_streams))
 
     def ended(self, reason: str) -> None:
         """The client is gone. Idempotent."""
         if not self._ended:
             self._ended = self._closed = True
+            self._loop.call_later(LAST_BYTES_SECONDS, self._lose_streams)
             self._on_closed(reason)
+
+    def _lose_streams(self) -> None:
+        for stream in list(self._open_streams.values()):
+            stream.lose()

@@ -13,8 +13,10 @@ from frpd.log import get_logger
 from frpd.selector_loop import SelectorLoop
 from frpd.workers import WorkerPool
 
-CLOSE_SECONDS: Final = 2.0
-"""How long close() waits for the thread."""
+GOODBYE_SECONDS: Final = 1.5
+"""For tasks that come to their end by themselves."""
+CLOSE_SECONDS: Final = 2.5
+"""How long close() waits for the thread, at most."""
 
 _Args = TypeVarTuple("_Args")
 
@@ -49,7 +51,7 @@ class Room:
         return task
 
     def close(self) -> None:
-        """End all tasks, and the thread. Idempotent."""
+        """Let tasks come to their end, for a while, and end the thread. Idempotent."""
         if not self._closed:
             self._closed = True
             self._aio.call_soon_threadsafe(self._aio.stop)
@@ -65,6 +67,8 @@ class Room:
             self._aio.close()
 
     async def _end(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GOODBYE_SECONDS)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -14,7 +14,8 @@ def test_no_key_is_asked_for() -> None:
     VOUCHED.verify_ping(Ping())
     VOUCHED.verify_new_work_conn(NewWorkConn())
     assert VOUCHED.for_session() is VOUCHED
-    assert not (VOUCHED.heartbeats or VOUCHED.new_work_conns)
+    assert not (VOUCHED.heartbeats)
+    assert not (VOUCHED.new_work_conns)
 
 
 def test_the_version_is_looked_at() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
+from frpd.server.ssh_gateway import room as room_module
 from frpd.server.ssh_gateway.room import Room
 from tests.helpers.world import World
 
@@ -22,7 +25,9 @@ def test_calls_are_made_in_order_by_one_thread(world: World) -> None:
     assert len({name for _, name in seen} - {threading.current_thread().name}) == 1
 
 
-def test_close_ends_tasks_and_takes_no_more_calls(world: World) -> None:
+def test_close_ends_tasks_and_takes_no_more_calls(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     room = Room(world.loop)
     begun = threading.Event()
     ends: list[str] = []
@@ -34,6 +39,7 @@ def test_close_ends_tasks_and_takes_no_more_calls(world: World) -> None:
         finally:
             ends.append("ended")
 
+    monkeypatch.setattr(room_module, "GOODBYE_SECONDS", 0.01)
     room.call(lambda: room.spawn(wait()))
     assert begun.wait(15)
     room.close()
