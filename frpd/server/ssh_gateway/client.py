@@ -425,6 +425,7 @@ def _options(client: SshClient, settings: SshSettings) -> asyncssh.SSHServerConn
         kbdint_auth=False,
         host_based_auth=False,
         gss_host=None,
+        compression_algs=["none"],  # or a stranger's few bytes may become many here
         agent_forwarding=False,
         allow_scp=False,
         line_editor=False,

@@ -36,6 +36,7 @@ class Lodge:
         )
         self.service = Service(echo)
         world.stack.callback(self.service.close)
+        self._conns: list[asyncssh.SSHClientConnection] = []
         self._aio = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._aio.run_forever, daemon=True)
         self._thread.start()
@@ -60,7 +61,9 @@ class Lodge:
             "client_keys": None,
             "agent_path": None,
         }
-        return self.run(asyncssh.connect("127.0.0.1", self.port, **(defaults | options)))
+        conn = self.run(asyncssh.connect("127.0.0.1", self.port, **(defaults | options)))
+        self._conns.append(conn)
+        return conn
 
     def expose(
         self, conn: asyncssh.SSHClientConnection, command: str
@@ -105,8 +108,10 @@ class Lodge:
         self._thread.join(15)
         self._aio.close()
 
-    @staticmethod
-    async def _end() -> None:
+    async def _end(self) -> None:
+        for conn in self._conns:
+            conn.abort()
+            await conn.wait_closed()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import asyncssh
@@ -61,7 +62,7 @@ def test_a_stranger_may_say_so_much(world: World, tmp_path: Path) -> None:
     lodge = Lodge(world, tmp_path)
     conn = lodge.connect()
     much = {f"NAME{number}": "x" * 16_384 for number in range(MAX_STRANGER_BYTES // 16_384)}
-    with pytest.raises((asyncssh.Error, OSError)):
+    with contextlib.suppress(asyncssh.Error, OSError):  # it may be told sooner or later
         lodge.run(conn.create_process("tcp --remote_port 1", env=much))
     lodge.run(conn.wait_closed())
     world.until(lambda: lodge.offences() == [Offence.PROTOCOL])
