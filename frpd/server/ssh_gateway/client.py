@@ -21,7 +21,13 @@ from frpd.proto.message.types import StartWorkConn
 from frpd.server.guard.penalties import Offence
 from frpd.server.ssh_gateway.command import HelpWanted, Wanted, read_command, usage
 from frpd.server.ssh_gateway.joint import LOST, join
-from frpd.server.ssh_gateway.settings import MAX_FILE_BYTES, SshSettings
+from frpd.server.ssh_gateway.settings import (
+    COMMAND_SECONDS,
+    MAX_FILE_BYTES,
+    MAX_STRANGER_BYTES,
+    WINDOW_BYTES,
+    SshSettings,
+)
 from frpd.server.ssh_gateway.tunnel import Near, Tunnel
 
 if TYPE_CHECKING:
@@ -33,14 +39,8 @@ if TYPE_CHECKING:
 
 _Wish = TypeVar("_Wish")
 
-COMMAND_SECONDS: Final = 3.0
-"""For -R and the command, once it is known who it is; as in frp."""
 KEEPALIVE_SECONDS: Final = 30
 KEEPALIVES: Final = 3
-MAX_STRANGER_BYTES: Final = 256 * 1024
-"""What a client may send until it is let in; ssh with a dozen keys sends 20 KiB."""
-WINDOW_BYTES: Final = 1024 * 1024
-"""What a client may send ahead for each visitor."""
 GOODBYE_SECONDS: Final = 1.0
 MAX_SOFTWARE_CHARS: Final = 64
 ENDS: Final = ("\x03", "\x04")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +21,14 @@ KEY_NAME: Final = ".autogen_ssh_key"
 """As frp calls it; in the folder of the state that systemd gives, else where frps was started."""
 KEY_KIND: Final = "ssh-ed25519"
 MAX_FILE_BYTES: Final = 1024 * 1024
+
+# Of each client; here, because what looks them up may do so without the library.
+COMMAND_SECONDS: Final = 3.0
+"""For -R and the command, once it is known who it is; as in frp."""
+MAX_STRANGER_BYTES: Final = 256 * 1024
+"""What a client may send until it is let in; ssh with a dozen keys sends 20 KiB."""
+WINDOW_BYTES: Final = 1024 * 1024
+"""What a client may send ahead for each visitor."""
 
 _log = get_logger("frpd.server.ssh_gateway")
 
@@ -63,6 +72,10 @@ def load_settings(
     if not config.ssh_gateway_bind_port:
         return None
     require_ssh()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old ciphers, which cryptography is about to drop
+        # Only who has a gateway pays for its import.
+        import asyncssh  # noqa: F401, PLC0415
     if config.ssh_gateway_authorized_keys_file:
         _read("ssh_gateway_authorized_keys_file", config.ssh_gateway_authorized_keys_file)
     if config.ssh_gateway_private_key_file:
@@ -96,8 +109,7 @@ def _read(key: str, path: str) -> bytes:
 
 
 def _make(key: str, path: str) -> bytes:
-    # Only who has a gateway pays for its import.
-    import asyncssh  # noqa: PLC0415
+    import asyncssh  # noqa: PLC0415 - see load_settings
 
     made = asyncssh.generate_private_key(KEY_KIND)
     data: bytes = made.export_private_key()
@@ -113,7 +125,7 @@ def _make(key: str, path: str) -> bytes:
 
 
 def _check(key: str, path: str, data: bytes) -> None:
-    import asyncssh  # noqa: PLC0415 - as above
+    import asyncssh  # noqa: PLC0415 - see load_settings
 
     try:
         asyncssh.import_private_key(data)

@@ -9,8 +9,10 @@ import asyncssh
 import pytest
 
 from frpd.server.guard.penalties import Offence
-from frpd.server.ssh_gateway.client import MAX_STRANGER_BYTES, comment_of
+from frpd.server.ssh_gateway import client
+from frpd.server.ssh_gateway.client import comment_of
 from frpd.server.ssh_gateway.link import LAST_BYTES_SECONDS
+from frpd.server.ssh_gateway.settings import COMMAND_SECONDS, MAX_STRANGER_BYTES, WINDOW_BYTES
 from tests.helpers.world import World
 from tests.unit.server.ssh_gateway.guests import Lodge
 
@@ -18,12 +20,14 @@ from tests.unit.server.ssh_gateway.guests import Lodge
 def test_visitors_come_through_and_a_kick_is_told(world: World, tmp_path: Path) -> None:
     lodge = Lodge(world, tmp_path)
     conn, port = lodge.tunnel()
+    (run_id,) = lodge.house.service.controls
+    assert lodge.house.service.controls[run_id].login.os == "ssh-tunnel"
     visitor = lodge.house.visit(port)
     data = bytes(range(256)) * 1024
     visitor.write(data)
     world.until(lambda: bytes(visitor.received) == data)
-    (run_id,) = lodge.house.service.controls
-    assert lodge.house.service.controls[run_id].login.os == "ssh-tunnel"
+    (channel,) = (one for one in conn._channels.values() if isinstance(one, asyncssh.SSHTCPChannel))
+    assert channel._send_window <= WINDOW_BYTES
     assert lodge.house.service.kick_client(run_id)
     lodge.run(conn.wait_closed())
     world.until(lambda: visitor.end)
@@ -87,6 +91,25 @@ def test_keys_that_are_not_let_in_are_an_offence(world: World, tmp_path: Path) -
         lodge.connect(client_keys=[allowed])
     world.until(lodge.is_empty)
     assert lodge.offences() == [], "it is not the user's fault that we cannot read the file"
+
+
+def test_a_command_is_not_waited_for_long(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert COMMAND_SECONDS <= 10
+    monkeypatch.setattr(client, "COMMAND_SECONDS", 0.05)
+    lodge = Lodge(world, tmp_path)
+    silent = lodge.connect()
+    lodge.run(silent.wait_closed())
+    world.until(lodge.is_empty)
+
+    async def without_forwarding() -> asyncssh.SSHCompletedProcess:
+        return await conn.run("tcp --remote_port 1")
+
+    conn = lodge.connect()
+    done = lodge.run(without_forwarding())
+    assert (done.exit_status, done.stderr) == (1, f"{client.NO_FORWARD}\n")
+    world.until(lodge.is_empty)
 
 
 def test_the_comment_of_a_key_is_what_stands_behind_it() -> None:
