@@ -334,7 +334,7 @@ class Service:
     def figures(self) -> ServerFigures:
         """Return what is held, and what was refused."""
         return take_figures(
-            self._door,
+            (self._door, self._ssh.door),
             self._pool,
             self._pipes,
             self._windows,

@@ -178,7 +178,7 @@ def test_a_command_that_cannot_be_used_is_answered(
 @pytest.mark.full
 def test_strangers_are_few(gateway: Gateway, echo_port: int) -> None:
     with contextlib.ExitStack() as stack:
-        for _ in range(40):
+        for _ in range(120):
             stack.enter_context(visit(gateway.port))
         wait_until(lambda: gateway.frps.count(PUSHED_OUT) >= 20, "the oldest of them going")
         port = free_port()

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 LOGIN_SECONDS: Final = 60.0
 """At least, for a login by SSH: a user may be asked about our host key, or for a passphrase."""
-MAX_STRANGERS: Final = 100
-"""At most, in all: each of them costs a handshake and its buffers. sshd, too, takes 100."""
-MAX_STRANGERS_PER_SOURCE: Final = 20
+MAX_STRANGERS: Final = 200
+"""At most, in all: each of them costs a handshake and its buffers; sshd takes 100."""
+MAX_STRANGERS_PER_SOURCE: Final = 100
+"""After a restart all tunnels of an office come back at once."""
 FIRST_READ_BYTES: Final = 64 * 1024
 NAME_BYTES: Final = 4
 

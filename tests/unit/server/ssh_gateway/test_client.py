@@ -13,6 +13,7 @@ from frpd.server.ssh_gateway import client
 from frpd.server.ssh_gateway.client import comment_of
 from frpd.server.ssh_gateway.link import LAST_BYTES_SECONDS
 from frpd.server.ssh_gateway.settings import COMMAND_SECONDS, MAX_STRANGER_BYTES, WINDOW_BYTES
+from tests.helpers.ports import free_port
 from tests.helpers.world import World
 from tests.unit.server.ssh_gateway.guests import Lodge
 
@@ -110,6 +111,27 @@ def test_a_command_is_not_waited_for_long(
     done = lodge.run(without_forwarding())
     assert (done.exit_status, done.stderr) == (1, f"{client.NO_FORWARD}\n")
     world.until(lodge.is_empty)
+
+
+def test_what_the_key_file_says_of_a_key_holds(world: World, tmp_path: Path) -> None:
+    bound, closed, far = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(3))
+    port = free_port()
+    options = {
+        bound: f'command="tcp -n fixed --remote_port {port}"',
+        closed: "no-port-forwarding",
+        far: 'from="192.0.2.0/24"',
+    }
+    path = tmp_path / "authorized_keys"
+    path.write_text(
+        "\n".join(f"{option} {key.export_public_key().decode()}" for key, option in options.items())
+    )
+    lodge = Lodge(world, tmp_path, ssh_gateway_authorized_keys_file=str(path))
+    process = lodge.expose(lodge.connect(client_keys=[bound]), "http -d a.test")
+    assert "fixed" in lodge.run(process.stdout.readuntil(f":{port}"))
+    with pytest.raises(asyncssh.ChannelListenError):
+        lodge.expose(lodge.connect(client_keys=[closed]), "tcp")
+    with pytest.raises(asyncssh.PermissionDenied):
+        lodge.connect(client_keys=[far])
 
 
 def test_the_comment_of_a_key_is_what_stands_behind_it() -> None:

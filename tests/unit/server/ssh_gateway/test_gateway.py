@@ -43,6 +43,8 @@ def test_a_crowd_pushes_out_its_oldest_and_no_client(world: World, tmp_path: Pat
     conn, port = lodge.tunnel()
     wires = [Wire.to(world, lodge.port) for _ in range(MAX_STRANGERS_PER_SOURCE + 1)]
     world.until(lambda: wires[0].end)
+    figures = lodge.house.service.figures()
+    assert (figures.pending, figures.refused_crowded) == (MAX_STRANGERS_PER_SOURCE, 1)
     assert [wire.end for wire in wires[1:]] == [""] * MAX_STRANGERS_PER_SOURCE
     visitor = lodge.house.visit(port)
     visitor.write(b"still here")
