@@ -183,7 +183,7 @@ class SshClient(asyncssh.SSHServer):
     def server_requested(self, listen_host: str, listen_port: int) -> asyncssh.SSHListener | bool:
         """Take -R once; frps listens by itself."""
         assert self._forwarding is not None
-        if self._forwarding.done() or not listen_port:
+        if self._forwarding.done() or not listen_port:  # frp takes more, and serves the first
             return False
         self._forwarding.set_result((listen_host, listen_port))
         return _Forwarding(self._forwarding_cancelled)
