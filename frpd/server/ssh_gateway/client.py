@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import asyncssh
@@ -215,7 +216,7 @@ class SshClient(asyncssh.SSHServer):
             self._running.cancel()
         if isinstance(exc, (asyncssh.ProtocolError, asyncssh.MACError)):
             self._offence = Offence.PROTOCOL if self._offence is not None else None
-        self._desk.ended(self._why or str(exc or "it left"), self._offence)
+        self._desk.ended(self._why or _how(exc), self._offence)
 
     # The user's wish.
 
@@ -417,10 +418,16 @@ def comment_of(authorized_keys: str, key_data: bytes) -> str:
     return ""
 
 
+@lru_cache(maxsize=2)
+def _host_key(data: bytes) -> asyncssh.SSHKey:
+    """Read a host key once: to check one of RSA takes 55 ms."""
+    return asyncssh.import_private_key(data)
+
+
 def _options(client: SshClient, settings: SshSettings) -> asyncssh.SSHServerConnectionOptions:
     return asyncssh.SSHServerConnectionOptions(
         server_factory=lambda: client,
-        server_host_keys=[asyncssh.import_private_key(settings.host_key)],
+        server_host_keys=[_host_key(settings.host_key)],
         password_auth=False,
         kbdint_auth=False,
         host_based_auth=False,
@@ -444,6 +451,11 @@ async def _in_time(wish: asyncio.Future[_Wish] | None, otherwise: str) -> _Wish:
             return await asyncio.shield(wish)
     except TimeoutError:
         raise ConfigError(otherwise) from None
+
+
+def _how(exc: Exception | None) -> str:
+    """Return how it has left; the text of an error may be the user's, and of any length."""
+    return "it left" if exc is None else f"it left ({type(exc).__name__})"
 
 
 def _plain(text: str) -> str:

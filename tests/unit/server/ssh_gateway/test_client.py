@@ -113,6 +113,22 @@ def test_a_command_is_not_waited_for_long(
     world.until(lodge.is_empty)
 
 
+def test_a_goodbye_is_not_repeated_in_the_log(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lodge = Lodge(world, tmp_path)
+    conn = lodge.connect()
+
+    async def leave() -> None:
+        conn.disconnect(asyncssh.DISC_ILLEGAL_USER_NAME, "a long story " * 1000)
+        await conn.wait_closed()
+
+    lodge.run(leave())
+    world.until(lodge.is_empty)
+    assert "it left (" in caplog.text
+    assert "story" not in caplog.text
+
+
 def test_what_the_key_file_says_of_a_key_holds(world: World, tmp_path: Path) -> None:
     bound, closed, far = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(3))
     port = free_port()
