@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from frpd.errors import ConfigError, ConnectionLost, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.bearer import Bearer, BearerStream
 from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.pace import Pace
 from frpd.net.stream import SocketStream
 from frpd.proto.first_bytes import MAX_PREFIX_BYTES, Spoken, recognize
 from frpd.server.door import Door, Ticket
@@ -24,6 +26,9 @@ from frpd.server.guard.penalties import Offence
 from frpd.transports.base import Dialing
 from frpd.transports.layers import Layer
 from frpd.transports.link import MakeLink
+
+if TYPE_CHECKING:
+    from frpd.server.ssh_port import SshPort
 
 OnVisitor = Callable[[SocketStream], None]
 
@@ -90,7 +95,7 @@ class Reception:
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
     on_connect: OnVisitor | None = None
-    on_ssh: OnVisitor | None = None
+    ssh: SshPort | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
     """How clients may wrap what they say, by the name of the layer: tls, websocket."""
     tls_only: bool = False
@@ -105,15 +110,19 @@ class Reception:
         elif speech is Speech.CONNECT and self.on_connect is not None:
             self.on_connect(stream)
         elif speech in _CLIENTS and self.guard.turns_away(host_of(stream.peer)):
-            self.turn_away(stream)
-        elif speech is Speech.SSH and self.on_ssh is not None:
-            self.on_ssh(stream)
+            self.turn_away(stream, speech)
+        elif speech is Speech.SSH and self.ssh is not None:
+            self.ssh.welcome(stream)
         else:
             _Newcomer(self, stream, speech)
 
-    def turn_away(self, stream: BearerStream) -> None:
+    def pace(self, speech: Speech) -> Pace:
+        """Return what newcomers are taken at where this is spoken."""
+        return self.ssh.pace if speech is Speech.SSH and self.ssh is not None else self.door.pace
+
+    def turn_away(self, stream: BearerStream, speech: Speech = Speech.FRP) -> None:
         """Drop a client that is not taken: without a word to it, or to the log."""
-        self.door.pace.give_back()
+        self.pace(speech).give_back()
         stream.abort()
 
     def welcome_client(self, stream: BearerStream) -> None:

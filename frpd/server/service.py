@@ -110,12 +110,10 @@ class Service:
         self._vhosts = VirtualHosts(
             loop, config, self, fittings.page, tell, gate=self._gates.host_gate()
         )
-        self._ssh = SshPort(
-            loop, entropy, config, fittings.ssh, pace=self._door.pace, on_client=self._client_came
-        )
+        self._ssh = SshPort(loop, entropy, config, fittings.ssh, on_client=self._client_came)
         self._reception = self._make_reception(fittings)
         self._door.pace.is_busy = fittings.handshakes.is_long
-        self._entrances = OpenEntrances(loop, self._came, self._sockets, self._door.pace)
+        self._entrances = OpenEntrances(loop, self._came, self._sockets, self._reception.pace)
         self._datagram_ports = self._make_datagram_ports()
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
@@ -189,7 +187,7 @@ class Service:
             on_http=self._vhosts.http.on_visitor,
             on_https=self._vhosts.https.on_visitor,
             on_connect=self._vhosts.connect.on_visitor,
-            on_ssh=self._ssh.welcome,
+            ssh=self._ssh,
             layers=fittings.layers,
             tls_only=self._config.tls_only,
         )
@@ -450,7 +448,7 @@ class Service:
         self._balancers.welcome(
             stream,
             lambda known: self._reception.welcome(known, speech),
-            self._door.pace.give_back,
+            self._reception.pace(speech).give_back,
         )
 
     def _kcp_came(self, stream: BearerStream) -> None:

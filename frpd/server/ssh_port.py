@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from frpd.server.ssh_gateway.gateway import SshGateway
     from frpd.server.ssh_gateway.settings import SshSettings
 
+NEWCOMERS_PER_SECOND: Final = 20.0
+"""A login by SSH costs 13 ms, most of it in ciphers, and threads share the interpreter."""
+PLACES: Final = 64.0
+
 
 class SshPort:
     """Takes who comes by SSH. Loop thread only.
@@ -26,8 +30,10 @@ class SshPort:
         entropy: for names.
         config: in force.
         settings: of the gateway; None where there is none.
-        pace: what newcomers are taken at.
         on_client: takes each client, and the door where it is pending.
+
+    Attributes:
+        pace: what newcomers are taken at.
     """
 
     def __init__(
@@ -37,14 +43,13 @@ class SshPort:
         config: ServerConfig,
         settings: SshSettings | None,
         *,
-        pace: Pace,
         on_client: Callable[[CarriedStreams, Door], None],
     ) -> None:
         self._loop = loop
         self._entropy = entropy
         self._config = config
         self._settings = settings
-        self._pace = pace
+        self.pace = Pace(loop.now, per_second=NEWCOMERS_PER_SECOND, places=PLACES)
         self._on_client = on_client
         self._gateway: SshGateway | None = None
 
@@ -70,7 +75,7 @@ class SshPort:
                 self._entropy,
                 self._config,
                 self._settings,
-                pace=self._pace,
+                pace=self.pace,
                 on_client=self._on_client,
             )
         self._gateway.welcome(stream)

@@ -8,6 +8,7 @@ import pytest
 
 from frpd.config.secret import Secret
 from frpd.config.users import UserConfig
+from frpd.server.ssh_port import NEWCOMERS_PER_SECOND, PLACES
 from tests.helpers.peers import Wire
 from tests.helpers.ports import free_port
 from tests.helpers.world import World
@@ -34,6 +35,31 @@ def test_a_reload_moves_the_port_and_users_stay(world: World, tmp_path: Path) ->
     with pytest.raises(ConnectionRefusedError):
         Wire.to(world, lodge.port)
     world.until(lodge.is_empty)
+
+
+def test_newcomers_are_taken_at_a_pace_of_their_own(world: World, tmp_path: Path) -> None:
+    lodge = guests.Lodge(world, tmp_path)
+    wires = [Wire.to(world, lodge.port) for _ in range(int(PLACES) + 2)]
+    world.until(lambda: sum(bool(wire.received) for wire in wires) == PLACES)
+    world.settle()
+    assert lodge.house.service.figures().pending == PLACES
+    lodge.house.client()  # and whoever comes by another port does not wait for them
+    world.advance(1.5 / NEWCOMERS_PER_SECOND)
+    world.until(lambda: lodge.house.service.figures().pending == PLACES + 1)
+    for wire in wires:
+        wire.sock.close()
+
+
+def turned_away(world: World, port: int) -> None:
+    wire = Wire.to(world, port)
+    world.until(lambda: wire.end)
+
+
+def test_who_is_turned_away_takes_nobodys_place(world: World, tmp_path: Path) -> None:
+    lodge = guests.Lodge(world, tmp_path, deny_cidrs=("127.0.0.1/32",))
+    for _ in range(int(PLACES) + 2):
+        turned_away(world, lodge.port)
+    assert lodge.house.service.figures().pending == 0
 
 
 USERS = (

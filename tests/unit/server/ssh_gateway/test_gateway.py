@@ -13,6 +13,7 @@ from frpd.server.ssh_gateway.gateway import (
     MAX_STRANGERS_PER_SOURCE,
     ssh_limits,
 )
+from frpd.server.ssh_port import NEWCOMERS_PER_SECOND
 from tests.helpers.peers import Wire
 from tests.helpers.world import World
 from tests.unit.server.ssh_gateway.guests import Lodge
@@ -42,6 +43,7 @@ def test_a_crowd_pushes_out_its_oldest_and_no_client(world: World, tmp_path: Pat
     lodge = Lodge(world, tmp_path)
     conn, port = lodge.tunnel()
     wires = [Wire.to(world, lodge.port) for _ in range(MAX_STRANGERS_PER_SOURCE + 1)]
+    world.pass_time(MAX_STRANGERS_PER_SOURCE / NEWCOMERS_PER_SECOND)
     world.until(lambda: wires[0].end)
     figures = lodge.house.service.figures()
     assert (figures.pending, figures.refused_crowded) == (MAX_STRANGERS_PER_SOURCE, 1)
