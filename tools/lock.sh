@@ -37,7 +37,7 @@ lock() {
 
 cd "$root"
 lock runtime --extra accel pyproject.toml
-lock full --extra accel --extra completion --extra oidc --extra quic pyproject.toml
+lock full --extra accel --extra completion --extra oidc --extra quic --extra ssh pyproject.toml
 lock dev --extra accel --extra dev pyproject.toml
 lock build requirements/build.in
 lock ansible ansible/requirements.txt

@@ -11,6 +11,7 @@ import importlib
 from typing import Final
 
 LATE: Final = (
+    "asyncssh",
     "bottle",
     "cryptography.hazmat.primitives.asymmetric.ec",
     "cryptography.hazmat.decrepit.ciphers.modes",
@@ -64,6 +65,10 @@ LATE: Final = (
     "frpd.server.proxies.udp",
     "frpd.server.proxies.xtcp",
     "frpd.server.quic_entrance",
+    "frpd.server.ssh_gateway.client",
+    "frpd.server.ssh_gateway.gateway",
+    "frpd.server.ssh_gateway.room",
+    "frpd.server.ssh_gateway.settings",
     "frpd.transports.kcp",
     "frpd.transports.kcp_endpoint",
     "frpd.transports.over_tcp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
@@ -75,6 +76,11 @@ def _try_server_files(config: ServerConfig) -> None:
         server_context(*files)
     if config.quic_bind_port:
         require_quic("quic_bind_port")
+    if config.ssh_gateway_bind_port:
+        # As above: only who has a gateway pays.
+        from frpd.server.ssh_gateway.settings import load_settings  # noqa: PLC0415
+
+        load_settings(config, os.environ, may_make=False)
     dashboard_tls(config, lambda: 0.0)
 
 

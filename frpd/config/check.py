@@ -50,6 +50,7 @@ def check_server(values: Values, reader: SectionReader) -> None:
         if values["tcpmux_httpconnect_port"] and values["tcpmux_httpconnect_port"] == values[key]:
             message = f"{values[key]} is {key} as well; accepted: a port of its own"
             reader.error("tcpmux_httpconnect_port", message)
+    _check_ssh_gateway(values, reader)
     _check_oidc(values, reader, ("oidc_issuer",))
     if values["authentication_method"] == "oidc" and not has_jwt():
         message = "oidc needs the library PyJWT (Debian: python3-jwt; pip: the extra oidc)"
@@ -58,6 +59,21 @@ def check_server(values: Values, reader: SectionReader) -> None:
         for key in ("dashboard_tls_cert_file", "dashboard_tls_key_file"):
             if not values[key]:
                 reader.error(key, "missing; dashboard_tls_mode needs the path of a file here")
+
+
+def _check_ssh_gateway(values: Values, reader: SectionReader) -> None:
+    key = "ssh_gateway_bind_port"
+    if not values[key]:
+        return
+    for other in ("bind_port", "vhost_http_port", "vhost_https_port", "tcpmux_httpconnect_port"):
+        if values[key] == values[other]:
+            message = f"{values[key]} is {other} as well; accepted: a port of its own"
+            reader.error(key, message)
+    if not (values["token"] or values["ssh_gateway_authorized_keys_file"]):
+        reader.warn(
+            key,
+            "everybody can expose services here: set token, or ssh_gateway_authorized_keys_file",
+        )
 
 
 def check_user(values: Values, reader: SectionReader) -> None:

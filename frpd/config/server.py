@@ -85,6 +85,10 @@ class ServerConfig:
     quic_max_idle_timeout: int = 30
     quic_max_incoming_streams: int = 100000
     bind_udp_port: int = 0
+    ssh_gateway_bind_port: int = 0
+    ssh_gateway_private_key_file: str = ""
+    ssh_gateway_auto_gen_private_key_path: str = ""
+    ssh_gateway_authorized_keys_file: str = ""
     nat_hole_analysis_data_reserve_hours: int = 168
     vhost_http_port: int = 0
     vhost_https_port: int = 0

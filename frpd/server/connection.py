@@ -23,7 +23,7 @@ from frpd.selector_loop import SelectorLoop, Timer
 from frpd.server.door import Door
 from frpd.server.guard.clients import ClientGuard
 from frpd.server.guard.penalties import Offence
-from frpd.server.reception import Carried, CarriedStreams
+from frpd.server.reception import Carried, CarriedStreams, Local
 from frpd.transports.link import LinkStream, OnStream, StreamLink
 from frpd.transports.messages import MessageStream
 from frpd.transports.mux import MuxLink
@@ -88,6 +88,7 @@ class Connection:
         self._trusted = False
         self._over = False  # refused: everything about it has been said
         self.if_it_leaves = Offence.NOAUTH  # before it is trusted
+        self.local: Local | None = None
         self.layers = carried.layers
         self.peer = self._bearer.describe()
         self.source = host_of(self._bearer.peer)
@@ -95,6 +96,7 @@ class Connection:
         self._ticket.refuse = self._refused
         self.when_proven: Callable[[Callback], None] = lambda call: call()
         if isinstance(carried, CarriedStreams):
+            self.local = carried.local
             self._link = carried.make_link(self._stream_opened, self._link_closed)
             return
         self.when_proven = carried.bearer.when_proven
@@ -271,7 +273,8 @@ class Connection:
     def _link_closed(self, reason: str) -> None:
         if not (self._trusted or self._over):
             is_misused = isinstance(self._link, MuxLink) and self._link.was_misused
-            self._refuse(reason, Offence.PROTOCOL if is_misused else self.if_it_leaves)
+            offence = self.if_it_leaves if self.local is None else self.local.offence
+            self._refuse(reason, Offence.PROTOCOL if is_misused else offence)
 
 
 class FirstMessage:

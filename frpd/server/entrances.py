@@ -29,15 +29,20 @@ class Speech(enum.Flag):
     """Visitors of https proxies."""
     CONNECT = enum.auto()
     """Visitors of tcpmux proxies; shares its port with nothing."""
+    SSH = enum.auto()
+    """Clients of the SSH gateway; shares its port with nothing."""
 
 
 NOTHING: Final = Speech(0)
+CLIENTS: Final = Speech.FRP | Speech.SSH
+"""Who has to log in."""
 
 _WORDS = {
     Speech.FRP: "frps tcp",
     Speech.HTTP: "http service",
     Speech.HTTPS: "https service",
     Speech.CONNECT: "tcpmux httpconnect multiplexer",
+    Speech.SSH: "ssh gateway",
 }
 
 
@@ -62,13 +67,14 @@ def entrances(config: ServerConfig) -> list[Entrance]:
         (config.proxy_bind_addr, config.vhost_http_port, Speech.HTTP),
         (config.proxy_bind_addr, config.vhost_https_port, Speech.HTTPS),
         (config.proxy_bind_addr, config.tcpmux_httpconnect_port, Speech.CONNECT),
+        (config.bind_addr, config.ssh_gateway_bind_port, Speech.SSH),
     ]
     speeches: dict[tuple[str, int], Speech] = {}
     for host, port, speech in wanted:
         if port or speech is Speech.FRP:
             speeches[host, port] = speeches.get((host, port), NOTHING) | speech
     return [
-        Entrance(host, port, speech, config.tcp_keepalive if Speech.FRP in speech else 0)
+        Entrance(host, port, speech, config.tcp_keepalive if CLIENTS & speech else 0)
         for (host, port), speech in speeches.items()
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,7 @@ class ServerFigures:
 
 
 def take_figures(
-    door: Door,
+    doors: Sequence[Door | None],
     pool: WorkerPool,
     pipes: PipePool,
     windows: WindowBudget,
@@ -65,11 +65,12 @@ def take_figures(
     proxies: Mapping[str, Proxy],
     gates: VisitorGates,
 ) -> ServerFigures:
-    """Return a copy. Loop thread only."""
+    """Return a copy; one of the doors may not be there. Loop thread only."""
+    there = [door for door in doors if door is not None]
     return ServerFigures(
-        pending=door.pending,
-        refused_late=door.refused_late,
-        refused_crowded=door.refused_crowded,
+        pending=sum(door.pending for door in there),
+        refused_late=sum(door.refused_late for door in there),
+        refused_crowded=sum(door.refused_crowded for door in there),
         turned_away=guard.refused,
         penalties=len(guard.penalties),
         jobs_waiting=pool.depth,

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from frpd.auth.oidc import OidcAuthenticator
 from frpd.auth.token import TokenAuthenticator
+from frpd.auth.vouched import VOUCHED
 from frpd.clock import unix_now
 from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
@@ -127,6 +128,8 @@ class LoginDesk:
         """See Identities.login; a login that may be sealed waits for the stretched token."""
         keys = self._keys.of(login.user, connection.source)
         arrival = Arrival(connection, stream, login, keys, is_cleared=not self._hooks.want(LOGIN))
+        if self._is_vouched(arrival):
+            arrival.auth = VOUCHED
         is_settled = arrival.is_cleared and keys.provider is None
         if is_settled and not _has_to_wait(arrival):
             return self._decide(arrival)
@@ -140,6 +143,16 @@ class LoginDesk:
             self._wait(arrival)
             return True
         return self._decide(arrival)
+
+    def _is_vouched(self, arrival: Arrival) -> bool:
+        """Whether the SSH gateway knows who it is; a user's own token is only that user's key."""
+        connection, keys = arrival.connection, arrival.keys
+        local = connection.local
+        if local is None or not local.is_vouched:
+            return False
+        if self._keys.remark(arrival.user, connection.source):
+            return False
+        return not keys.user or keys.user == local.user
 
     def _wait(self, arrival: Arrival) -> None:
         arrival.keys.secret.when_ready(lambda: self._decide_late(arrival))
@@ -199,7 +212,8 @@ class LoginDesk:
             self._seal(arrival, encode_message(resp), private)
         else:
             arrival.stream.send(resp)
-            arrival.stream.encrypt(self._legacy_cipher(arrival))
+            if arrival.connection.local is None:
+                arrival.stream.encrypt(self._legacy_cipher(arrival))
             self._admit(arrival)
         return True
 
@@ -233,7 +247,8 @@ class LoginDesk:
 
     def _check(self, arrival: Arrival, *, sealed: bool) -> None:
         login = arrival.login
-        if self._mode == native.REQUIRE and not sealed:
+        is_remote = arrival.connection.local is None
+        if self._mode == native.REQUIRE and not sealed and is_remote:
             raise AuthError(
                 "this server takes sealed sessions only (native = require): use an frpd client"
                 " that has the same token and is not set to native = off"

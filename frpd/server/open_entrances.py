@@ -13,9 +13,10 @@ from frpd.net.pace import Pace
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.selector_loop import SelectorLoop
-from frpd.server.entrances import NOTHING, Entrance, Speech, bind_entrances
+from frpd.server.entrances import CLIENTS, NOTHING, Entrance, Speech, bind_entrances
 
 Welcome = Callable[[SocketStream, Speech], None]
+PaceOf = Callable[[Speech], Pace]
 Place = tuple[str, int]
 
 # As in frp's log, where clients and visitors of all kinds are welcomed by one server.
@@ -31,12 +32,12 @@ class _OpenEntrance:
         entrance: Entrance,
         sock: socket.socket,
         welcome: Welcome,
-        pace: Pace | None,
+        pace: PaceOf | None,
     ) -> None:
         self.entrance = entrance
         self.sock = sock
         # Visitors are no strangers: they may be as many as want to come.
-        for_clients = pace if Speech.FRP in entrance.speech else None
+        for_clients = pace(entrance.speech) if pace and CLIENTS & entrance.speech else None
         self.listener = Listener(loop, sock, self._came, for_clients)
         self._welcome = welcome
 
@@ -56,7 +57,7 @@ class OpenEntrances:
         loop: the loop.
         welcome: takes each connection, and what may be spoken where it has come to.
         sockets: whence inherited sockets come, and where all are kept.
-        pace: what newcomers are taken at where clients come; None for as they come.
+        pace: tells what newcomers are taken at where clients come; None for as they come.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class OpenEntrances:
         loop: SelectorLoop,
         welcome: Welcome,
         sockets: SocketStore,
-        pace: Pace | None = None,
+        pace: PaceOf | None = None,
     ) -> None:
         self._loop = loop
         self._sockets = sockets

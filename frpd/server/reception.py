@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from frpd.errors import ConfigError, ConnectionLost, TransportError
 from frpd.log import get_logger
 from frpd.net.address import host_of
 from frpd.net.bearer import Bearer, BearerStream
 from frpd.net.endpoint import Endpoint, Outcome
+from frpd.net.pace import Pace
 from frpd.net.stream import SocketStream
 from frpd.proto.first_bytes import MAX_PREFIX_BYTES, Spoken, recognize
 from frpd.server.door import Door, Ticket
@@ -25,8 +27,12 @@ from frpd.transports.base import Dialing
 from frpd.transports.layers import Layer
 from frpd.transports.link import MakeLink
 
+if TYPE_CHECKING:
+    from frpd.server.ssh_port import SshPort
+
 OnVisitor = Callable[[SocketStream], None]
 
+_CLIENTS = (Speech.FRP, Speech.SSH)
 _LAYERS = {Spoken.TLS: "tls", Spoken.FRP_TLS: "tls", Spoken.WEBSOCKET: "websocket"}
 
 _log = get_logger("frpd.server.reception")
@@ -49,6 +55,21 @@ class Carried:
     """It is pending until it leaves the door."""
 
 
+@dataclass(slots=True, eq=False)
+class Local:
+    """A client whose frp is spoken in this very process, by the SSH gateway.
+
+    Nothing that comes over a network makes one, or sets what is in it.
+    """
+
+    is_vouched: bool = False
+    """It has shown a key that is let in: it needs no token."""
+    user: str = ""
+    """Whose key that was; "" if it does not say."""
+    offence: Offence | None = Offence.NOAUTH
+    """What it counts as if it leaves before its login."""
+
+
 @dataclass(slots=True)
 class CarriedStreams:
     """A client's connection whose bearer has streams of its own: there is no yamux."""
@@ -59,6 +80,8 @@ class CarriedStreams:
     """As of Carried."""
     ticket: Ticket
     """As of Carried."""
+    local: Local | None = None
+    """None for every client that speaks frp itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,7 @@ class Reception:
     on_http: OnVisitor | None = None
     on_https: OnVisitor | None = None
     on_connect: OnVisitor | None = None
+    ssh: SshPort | None = None
     layers: Mapping[str, Layer] = field(default_factory=dict)
     """How clients may wrap what they say, by the name of the layer: tls, websocket."""
     tls_only: bool = False
@@ -85,14 +109,20 @@ class Reception:
             self.on_https(stream)
         elif speech is Speech.CONNECT and self.on_connect is not None:
             self.on_connect(stream)
-        elif speech is Speech.FRP and self.guard.turns_away(host_of(stream.peer)):
-            self.turn_away(stream)
+        elif speech in _CLIENTS and self.guard.turns_away(host_of(stream.peer)):
+            self.turn_away(stream, speech)
+        elif speech is Speech.SSH and self.ssh is not None:
+            self.ssh.welcome(stream)
         else:
             _Newcomer(self, stream, speech)
 
-    def turn_away(self, stream: BearerStream) -> None:
+    def pace(self, speech: Speech) -> Pace:
+        """Return what newcomers are taken at where this is spoken."""
+        return self.ssh.pace if speech is Speech.SSH and self.ssh is not None else self.door.pace
+
+    def turn_away(self, stream: BearerStream, speech: Speech = Speech.FRP) -> None:
         """Drop a client that is not taken: without a word to it, or to the log."""
-        self.door.pace.give_back()
+        self.pace(speech).give_back()
         stream.abort()
 
     def welcome_client(self, stream: BearerStream) -> None:

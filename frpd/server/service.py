@@ -23,12 +23,7 @@ from frpd.net.pipes import PipePool
 from frpd.net.socket_store import SocketStore
 from frpd.net.stream import SocketStream
 from frpd.proto import native
-from frpd.proto.message.types import (
-    Login,
-    Message,
-    NewVisitorConn,
-    NewWorkConn,
-)
+from frpd.proto.message.types import Login, Message, NewVisitorConn, NewWorkConn
 from frpd.proto.yamux.window import WindowBudget
 from frpd.relay.relay import Running
 from frpd.selector_loop import SelectorLoop
@@ -55,6 +50,7 @@ from frpd.server.proxy_desk import ProxyDesk
 from frpd.server.quic_port import QuicPort
 from frpd.server.reception import Carried, CarriedStreams, Reception
 from frpd.server.reload import compare
+from frpd.server.ssh_port import SshPort
 from frpd.server.users import Users
 from frpd.server.vhost.hosts import VirtualHosts
 from frpd.server.visitor_desk import VisitorDesk
@@ -114,9 +110,10 @@ class Service:
         self._vhosts = VirtualHosts(
             loop, config, self, fittings.page, tell, gate=self._gates.host_gate()
         )
+        self._ssh = SshPort(loop, entropy, config, fittings.ssh, on_client=self._client_came)
         self._reception = self._make_reception(fittings)
         self._door.pace.is_busy = fittings.handshakes.is_long
-        self._entrances = OpenEntrances(loop, self._came, self._sockets, self._door.pace)
+        self._entrances = OpenEntrances(loop, self._came, self._sockets, self._reception.pace)
         self._datagram_ports = self._make_datagram_ports()
         self._on_idle: Callable[[], None] | None = None
         self._stopping = False
@@ -190,6 +187,7 @@ class Service:
             on_http=self._vhosts.http.on_visitor,
             on_https=self._vhosts.https.on_visitor,
             on_connect=self._vhosts.connect.on_visitor,
+            ssh=self._ssh,
             layers=fittings.layers,
             tls_only=self._config.tls_only,
         )
@@ -275,6 +273,7 @@ class Service:
         self._guard.use(config)
         self._guesses.use(config)
         self._door.use(login_limits(config))
+        self._ssh.use(config, fittings.ssh)
         self._balancers.use(config.accept_proxy_protocol, login_limits(config))
         self._vhosts.use(config, fittings.page)
         # A certificate of our own is made once.
@@ -296,6 +295,7 @@ class Service:
         self._datagram_ports.retire()
         self._balancers.close()
         self._door.close()
+        self._ssh.retire()
         self._nat_holes.close()
         self._vhosts.go_away()
         self.proxy_desk.stop()
@@ -322,6 +322,7 @@ class Service:
         self._vhosts.close()
         for control in list(self.controls.values()):
             control.close("the server stops")
+        self._ssh.close()
         self.hooks.close()
         self._datagram_ports.close()
         self._pipes.close()
@@ -331,7 +332,7 @@ class Service:
     def figures(self) -> ServerFigures:
         """Return what is held, and what was refused."""
         return take_figures(
-            self._door,
+            (self._door, self._ssh.door),
             self._pool,
             self._pipes,
             self._windows,
@@ -447,7 +448,7 @@ class Service:
         self._balancers.welcome(
             stream,
             lambda known: self._reception.welcome(known, speech),
-            self._door.pace.give_back,
+            self._reception.pace(speech).give_back,
         )
 
     def _kcp_came(self, stream: BearerStream) -> None:
@@ -456,11 +457,11 @@ class Service:
     def _quic_came(self, bearer: Bearer, make_link: MakeLink) -> None:
         self._reception.welcome_link(bearer, make_link)
 
-    def _client_came(self, carried: Carried | CarriedStreams) -> None:
+    def _client_came(self, carried: Carried | CarriedStreams, door: Door | None = None) -> None:
         Connection(
             self._loop,
             carried,
-            door=self._door,
+            door=door or self._door,
             guard=self._guard,
             identities=self,
             first_message_seconds=self._config.login_timeout_seconds,
@@ -492,6 +493,6 @@ class Service:
 
     def _heartbeat_timeout(self, connection: Connection) -> float:
         config = self._config
-        if connection.is_mux and not config.heartbeat_timeout_set:
-            return 0.0  # yamux has its own; newer clients send no pings there
+        if connection.local or (connection.is_mux and not config.heartbeat_timeout_set):
+            return 0.0  # yamux and SSH have their own; newer clients send no pings there
         return float(config.heartbeat_timeout)

@@ -12,7 +12,10 @@ import pytest
 WORKERS_SECONDS = 2.0
 """Some tests leave a worker stuck on purpose."""
 
-collect_ignore_glob = [] if importlib.util.find_spec("aioquic") else ["*/test_quic*.py"]
+_OPTIONAL = {"aioquic": "*/test_quic*.py", "asyncssh": "*/ssh_gateway/test_*.py"}
+collect_ignore_glob = [
+    files for library, files in _OPTIONAL.items() if not importlib.util.find_spec(library)
+]
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,11 @@ SOURCES: dict[str, list[str]] = {
     "runtime": [*PROJECT["dependencies"], *EXTRAS["accel"]],
     "full": [
         *PROJECT["dependencies"],
-        *(need for extra in ("accel", "completion", "oidc", "quic") for need in EXTRAS[extra]),
+        *(
+            need
+            for extra in ("accel", "completion", "oidc", "quic", "ssh")
+            for need in EXTRAS[extra]
+        ),
     ],
     "dev": [*PROJECT["dependencies"], *EXTRAS["accel"], *EXTRAS["dev"]],
     "build": ["setuptools>=61"],

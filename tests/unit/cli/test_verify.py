@@ -146,6 +146,25 @@ def test_certificates_are_looked_at_as_at_the_start(
     assert f"{other.key} is not the key of {pair.cert}" in capsys.readouterr().out
 
 
+def test_the_ssh_gateway_is_looked_at_as_at_the_start_and_makes_no_key(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, file: Path
+) -> None:
+    pytest.importorskip("asyncssh")
+    key = tmp_path / "key"
+    keys = f"ssh_gateway_bind_port = 2200\nssh_gateway_auto_gen_private_key_path = {key}\n"
+    file.write_text(f"[common]\n{keys}")
+    assert check(verify_server, file) == 0
+    assert "ssh_gateway_bind_port: everybody can expose services here" in capsys.readouterr().out
+    file.write_text(f"[common]\ntoken = x\n{keys}ssh_gateway_authorized_keys_file = /nowhere/x\n")
+    assert check(verify_server, file) == 1
+    out = capsys.readouterr().out
+    assert "ssh_gateway_authorized_keys_file: cannot read /nowhere/x: no such file" in out
+    file.write_text(f"[common]\nbind_port = 2200\ntoken = x\n{keys}")
+    assert check(verify_server, file) == 1
+    assert "ssh_gateway_bind_port: 2200 is bind_port as well" in capsys.readouterr().out
+    assert not key.exists()
+
+
 def test_certificates_that_are_not_used_are_not_looked_at(
     capsys: pytest.CaptureFixture[str], file: Path
 ) -> None:

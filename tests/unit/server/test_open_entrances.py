@@ -25,7 +25,8 @@ class Hall:
     def __init__(self, world: World, pace: Pace | None = None) -> None:
         self.world = world
         self.came: list[Speech] = []
-        self.entrances = OpenEntrances(world.loop, self._welcome, SocketStore(), pace)
+        pace_of = None if pace is None else (lambda _speech: pace)
+        self.entrances = OpenEntrances(world.loop, self._welcome, SocketStore(), pace_of)
         world.owners.callback(self.entrances.close)
 
     def _welcome(self, stream: SocketStream, speech: Speech) -> None:
