@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import warnings
 from typing import Final
 
 LATE: Final = (
@@ -90,6 +91,8 @@ LATE: Final = (
 
 def load_late_modules() -> None:
     """Import them all; those that are not installed are optional."""
-    for name in LATE:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as Debian 12's asyncssh has, of old ciphers
+        for name in LATE:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
