@@ -81,6 +81,7 @@ HOT = (
     "frpd/server/proxies/tcp_port.py",
     "frpd/server/proxies/visit.py",
     "frpd/server/proxies/work_call.py",
+    "frpd/server/ssh_gateway/link.py",
     "frpd/server/vhost/hosts.py",
     "frpd/server/vhost/http_host.py",
     "frpd/server/vhost/http_visitor.py",
