@@ -8,7 +8,8 @@ from typing import Final
 from unittest import mock
 
 from frpd.config import fields, ranges
-from frpd.config.load import load_client, load_client_common, load_server
+from frpd.config.load_client import load_client, load_client_common
+from frpd.config.load_server import load_server
 from frpd.errors import ConfigError
 from fuzz.reading import Choices
 
