@@ -56,6 +56,7 @@ LATE: Final = (
     "frpd.proto.seal_keys",
     "frpd.proto.snappy",
     "frpd.server.kcp_entrance",
+    "frpd.server.nathole.desk",
     "frpd.server.plugins.hook",
     "frpd.server.proxies.http",
     "frpd.server.proxies.https",

@@ -11,7 +11,7 @@ from frpd.config.server import ServerConfig
 from frpd.net.socket_store import SocketStore
 from frpd.server.entrances import bind_entrances, entrances
 from frpd.server.kcp_port import bind_kcp_port
-from frpd.server.nathole.desk import bind_hole_port
+from frpd.server.nathole.late_desk import bind_hole_port
 from frpd.server.quic_port import bind_quic_port
 
 

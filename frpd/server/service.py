@@ -43,7 +43,7 @@ from frpd.server.kcp_port import KcpPort
 from frpd.server.key_ring import KeyRing
 from frpd.server.layers import has_files
 from frpd.server.login import Arrival, LoginDesk
-from frpd.server.nathole.desk import NatHoleDesk
+from frpd.server.nathole.late_desk import LateDesk
 from frpd.server.open_entrances import OpenEntrances
 from frpd.server.plugins.chain import Hooks
 from frpd.server.proxy_desk import ProxyDesk
@@ -167,8 +167,8 @@ class Service:
             guesses=self._guesses,
         )
 
-    def _make_nat_hole_desk(self) -> NatHoleDesk:
-        return NatHoleDesk(
+    def _make_nat_hole_desk(self) -> LateDesk:
+        return LateDesk(
             self._loop,
             self._config,
             self._entropy,

@@ -11,7 +11,6 @@ from frpd.config.server import ServerConfig
 from frpd.entropy import Entropy
 from frpd.log import get_logger
 from frpd.net.address import SockAddr, format_address
-from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import Message, NatHoleClient, NatHoleReport, NatHoleVisitor
 from frpd.selector_loop import SelectorLoop
 from frpd.server.guard.guesses import Guesses
@@ -21,7 +20,7 @@ from frpd.server.nathole.udp_desk import UdpDesk
 from frpd.server.nathole.udp_port import UdpPort
 from frpd.server.proxies.base import Proxy
 from frpd.server.proxies.xtcp import early_generation
-from frpd.udp.datagram_socket import Ancillary, open_udp
+from frpd.udp.datagram_socket import Ancillary
 
 if TYPE_CHECKING:
     from frpd.server.control import ControlSession
@@ -38,17 +37,6 @@ class _Resident:
     source: str
     user: str
     early: str
-
-
-def bind_hole_port(config: ServerConfig, sockets: SocketStore) -> list[socket.socket]:
-    """Bind ``bind_udp_port``, if there is one; no loop is needed for it.
-
-    Raises:
-        ListenError: it cannot be had.
-    """
-    if not config.bind_udp_port:
-        return []
-    return [open_udp(sockets, config.bind_addr, config.bind_udp_port, "")]
 
 
 class NatHoleDesk:

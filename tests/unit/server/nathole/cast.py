@@ -56,7 +56,7 @@ class Cast:
     @property
     def holes(self) -> int:
         """How many the server knows of."""
-        return self.house.service._nat_holes.holes
+        return self.house.service._nat_holes.desk.holes
 
     # The newest way.
 

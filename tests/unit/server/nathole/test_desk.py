@@ -11,7 +11,7 @@ from frpd.net.listener import ListenError
 from frpd.net.socket_store import SocketStore
 from frpd.proto.message.types import Pong
 from frpd.server.entrances import still_wanted
-from frpd.server.nathole.desk import bind_hole_port
+from frpd.server.nathole.late_desk import bind_hole_port
 from tests.helpers.ports import free_port
 from tests.helpers.socket_keeper import SocketKeeper
 from tests.helpers.world import World
@@ -57,7 +57,7 @@ def test_a_reload_changes_how_long_successes_are_remembered(world: World) -> Non
     cast = Cast(world, nat_hole_analysis_data_reserve_hours=1)
     cast.proxy()
     cast.meet(EASY, EASY_TOO)
-    scores = cast.house.service._nat_holes._scores
+    scores = cast.house.service._nat_holes.desk._scores
     assert (len(scores), scores.reserve_seconds) == (1, 3600)
     cast.house.reload(nat_hole_analysis_data_reserve_hours=2)
     assert (len(scores), scores.reserve_seconds) == (1, 7200)
@@ -71,4 +71,4 @@ def test_the_port_is_free_once_the_service_stops(world: World) -> None:
     cast.house.service.shut_down(lambda: None)
     with socket.socket(type=socket.SOCK_DGRAM) as again:
         again.bind(("127.0.0.1", cast.udp_port))
-    cast.house.service._nat_holes._send(b"late", ("127.0.0.1", cast.udp_port), [])
+    cast.house.service._nat_holes.desk._send(b"late", ("127.0.0.1", cast.udp_port), [])

@@ -220,7 +220,7 @@ def test_signatures_are_remembered_up_to_a_number(
     for timestamp in range(5):
         caller.ask(timestamp=timestamp)
     world.settle()
-    assert len(cast.house.service._nat_holes._udp_desk._signatures) == 2
+    assert len(cast.house.service._nat_holes.desk._udp_desk._signatures) == 2
 
 
 def test_refusals_are_few(world: World) -> None:
